@@ -1,0 +1,1 @@
+"""Streams LLM answers from OpenRouter and compatible servers over raw HTTP."""

@@ -1,0 +1,1 @@
+"""Events to meaning: chunks, their assembly, and what a stream hands out."""
