@@ -29,6 +29,7 @@ class Timeline:
     last_token: float | None = None
     ended: float | None = None
     attempts: int = 0
+    last_chunk: float | None = None
     chunks: int = 0
     heartbeats: int = 0
     longest_gap: float = 0.0
@@ -48,6 +49,34 @@ class Timeline:
     def total_ms(self) -> float | None:
         """Time to the end of the stream in milliseconds; None while it runs."""
         return _milliseconds(self.ended)
+
+    def chunk(self, at: float) -> None:
+        """Note that a chunk came."""
+        self.chunks += 1
+        if self.last_chunk is None:
+            self.first_chunk = at if self.first_chunk is None else self.first_chunk
+        else:
+            self.longest_gap = max(self.longest_gap, at - self.last_chunk)
+        self.last_chunk = at
+
+    def token(self, at: float, *, visible: bool) -> None:
+        """Note that something generated came; `visible` when it is text of the answer."""
+        self.last_token = at
+        if self.first_token is None:
+            self.first_token = at
+        if visible and self.first_text is None:
+            self.first_text = at
+
+    def caller_took(self, seconds: float) -> None:
+        """Note time that the caller took for what it had been given; it belongs to no gap."""
+        self.caller += seconds
+        if self.last_chunk is not None:
+            self.last_chunk += seconds
+
+    def attempt(self) -> None:
+        """Note that a request is about to be sent; the wait before its first chunk is no gap."""
+        self.attempts += 1
+        self.last_chunk = None
 
     def since_start(self, now: float) -> float:
         """Return `now`, a reading of the shell's clock, as seconds since the start."""

@@ -1,0 +1,25 @@
+"""The life of one stream, without I/O and without a clock."""
+
+from .retrying import RetryPolicy
+from .script import CompleteWhen, Life, Script, Settings
+from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Step
+from .watchdog import Phase, Timeouts, Watchdog
+
+__all__ = [
+    "CompleteWhen",
+    "Deliver",
+    "Expired",
+    "Failed",
+    "Head",
+    "Life",
+    "Open",
+    "Pause",
+    "Phase",
+    "Read",
+    "RetryPolicy",
+    "Script",
+    "Settings",
+    "Step",
+    "Timeouts",
+    "Watchdog",
+]

@@ -1,0 +1,88 @@
+"""What a script may ask its shell for, and what it is told back.
+
+A script is a generator without I/O and without a clock. It yields a step; the shell performs it and sends the
+answer in, always with the reading of its own monotonic clock, in seconds:
+
+=========  ==========================================  =========================
+step       the shell                                   answers
+=========  ==========================================  =========================
+Open       sends the request, waits for the head       `Head`
+Read       waits for bytes of the body                 `(data, now)`, b"" at its end
+Deliver    hands the batch to the caller, one by one   `now`, when the caller wants more
+Pause      sleeps                                      `now`
+=========  ==========================================  =========================
+
+A deadline that passes first is thrown in as `Expired`, a failure of the transport as `Failed`. A shell lets go of
+the exchange at hand before it performs the next `Open`, and when the script ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sseor.errors import SseorError
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send the request with this body; `connect` bounds the connection (seconds), `deadline` all up to the head."""
+
+    body: bytes
+    connect: float | None
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait for bytes of the body, until `deadline` on the shell's clock."""
+
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Hand these to the caller, in order."""
+
+    batch: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Sleep until this reading of the shell's clock."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a response: status, header fields with lower-case names, and when it came.
+
+    `date` is the wall clock in seconds since 1970, for a `Retry-After` that names a date.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    now: float
+    date: float
+
+
+Step = Open | Read | Deliver | Pause
+
+
+class Expired(Exception):  # noqa: N818 - a signal between shell and script, never shown to a caller
+    """The deadline of the step at hand has passed."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self.now = now
+
+
+class Failed(Exception):  # noqa: N818 - likewise
+    """The transport failed; `error` is the translated cause."""
+
+    def __init__(self, error: SseorError, now: float) -> None:
+        super().__init__()
+        self.error = error
+        self.now = now
