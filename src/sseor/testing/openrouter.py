@@ -1,0 +1,174 @@
+"""How the loopback server answers by default: as OpenRouter does, with a model that explains what is seen."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sseor.testing.acts import Heartbeats
+from sseor.testing.reply import Reply
+from sseor.testing.shapes import Generation, Json, error_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sseor.testing.exchange import Exchange
+
+__all__ = ["OpenRouter"]
+
+MODEL = "sseor/demo"
+
+EXPLANATION = (
+    "I am not a language model: I am the loopback server that comes with sseor, and this text has just "
+    "reached you over a real socket, piece by piece, in the format that OpenRouter uses.\n\n"
+    "First came comments, one each half second, that only said that somebody was still working; they are "
+    "what the status line counted as heartbeats. Then came my reasoning, then these words, each in a "
+    "chunk of its own. A finish reason follows, which is the only proof that an answer is whole; then the "
+    "usage with its tokens and its cost, and at last the mark [DONE].\n\n"
+    "Had the connection broken, or gone silent, or sent nothing but heartbeats, you would have been told, "
+    "and would still hold every word that came. To ask a real model, set OPENROUTER_API_KEY and run:\n"
+    '    sseor chat -m openai/gpt-5-mini "your question"'
+)
+
+
+class OpenRouter:
+    """A `respond` with OpenRouter's routes `POST /chat/completions` and `GET /generation`.
+
+    `thinking` seconds pass with a comment each `cadence` seconds; then come reasoning and text, a piece each
+    `pace` seconds. A client that leaves ends the generation at once. With `api_key`, any other is a 401.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        thinking: float = 1.5,
+        cadence: float = 0.5,
+        pace: float = 0.025,
+    ) -> None:
+        self.api_key = api_key
+        self.thinking = thinking
+        self.cadence = cadence
+        self.pace = pace
+        self._records: dict[str, Json] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        request = exchange.request
+        if refusal := self._refusal(request.headers.get("Authorization")):
+            exchange.reply(401, error_body(401, refusal))
+        elif (request.method, request.path) == ("POST", "/api/v1/chat/completions"):
+            self._chat(exchange)
+        elif (request.method, request.path) == ("GET", "/api/v1/generation"):
+            self._generation(exchange)
+        else:
+            exchange.reply(404, error_body(404, f"Not Found: {request.method} {request.path}"))
+
+    def _refusal(self, authorization: str | None) -> str | None:
+        if self.api_key is None or authorization == f"Bearer {self.api_key}":
+            return None
+        return "No cookie auth credentials found" if authorization is None else "User not found."
+
+    def _generation(self, exchange: Exchange) -> None:
+        wanted = exchange.request.query.get("id", "")
+        with self._lock:
+            record = self._records.get(wanted)
+        if record is None:
+            exchange.reply(404, error_body(404, f"Generation {wanted} not found"))
+        else:
+            exchange.reply(200, record)
+
+    def _chat(self, exchange: Exchange) -> None:
+        try:
+            body = exchange.request.json()
+            prompt = prompt_of(body["messages"])
+        except (ValueError, LookupError, TypeError, AttributeError):
+            exchange.reply(400, error_body(400, "The body needs messages, each with role and content."))
+            return
+        generation = Generation(str(body.get("model") or MODEL))
+        reply = Reply(exchange, generation, prompt_tokens=len(tokens(prompt)))
+        streamed = bool(body.get("stream"))
+        try:
+            (self._stream if streamed else self._whole)(reply, prompt, allowance(body))
+        finally:
+            self._file(reply, streamed=streamed)
+
+    def _stream(self, reply: Reply, prompt: str, allowed: int) -> None:
+        Heartbeats(self.thinking, self.cadence).perform(reply)
+        reply.role()
+        thoughts, words = tokens(reasoning_about(prompt)), tokens(answer_to(prompt))
+        for piece in thoughts[:allowed]:
+            reply.reasoning(piece)
+            reply.pause(self.pace)
+        for piece in words[: max(allowed - len(thoughts), 0)]:
+            reply.text(piece)
+            reply.pause(self.pace)
+        reply.finish("stop" if len(thoughts) + len(words) <= allowed else "length")
+        reply.report_usage()
+        reply.done()
+
+    def _whole(self, reply: Reply, prompt: str, allowed: int) -> None:
+        reply.pause(self.thinking)
+        thoughts, words = tokens(reasoning_about(prompt)), tokens(answer_to(prompt))
+        spoken = words[: max(allowed - len(thoughts), 0)]
+        reply.reasoning_tokens = min(len(thoughts), allowed)
+        reply.completion_tokens = reply.reasoning_tokens + len(spoken)
+        reply.finish_reason = "stop" if len(thoughts) + len(words) <= allowed else "length"
+        message = {"content": "".join(spoken), "reasoning": "".join(thoughts[:allowed])}
+        reply.exchange.reply(
+            200,
+            reply.generation.completion(message, finish=reply.finish_reason, usage=reply.usage()),
+            {"X-Generation-Id": reply.generation.id},
+        )
+
+    def _file(self, reply: Reply, *, streamed: bool) -> None:
+        finish = reply.finish_reason
+        record = reply.generation.record(
+            reply.usage(), finish=finish, cancelled=finish is None, streamed=streamed
+        )
+        with self._lock:
+            self._records[reply.generation.id] = record
+
+
+def tokens(text: str) -> list[str]:
+    """Split into words, each with the blanks before it: near enough to a model's tokens."""
+    return re.findall(r"\s*\S+", text)
+
+
+def allowance(body: Json) -> int:
+    """Return how many tokens the request allows for the answer."""
+    asked = body.get("max_completion_tokens") or body.get("max_tokens")
+    return asked if isinstance(asked, int) else 1 << 30
+
+
+def prompt_of(messages: Iterable[Json]) -> str:
+    """Return the text of the last message of the user, or nothing."""
+    prompt = ""
+    for message in messages:
+        if message["role"] == "user":
+            prompt = text_of(message["content"])
+    return prompt
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content, which is a string or a list of parts."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if part.get("type") == "text")
+
+
+def reasoning_about(prompt: str) -> str:
+    """Return what the model thinks before it speaks."""
+    if not prompt.strip():
+        return "There is no question here, so I can only describe what is happening."
+    return "I am a stand-in without knowledge of the world. I will say so, and explain what is being shown."
+
+
+def answer_to(prompt: str) -> str:
+    """Return an answer that says what the reader sees, and quotes the prompt."""
+    asked = textwrap.shorten(prompt, width=200, placeholder=" …")
+    opening = f"You asked: “{asked}”\n\n" if asked else "You asked nothing, which is fine.\n\n"
+    return opening + EXPLANATION
