@@ -30,16 +30,13 @@ from sseor.testing.acts import (
     Status,
     Think,
     Usage,
-    answer,
-    in_turn,
-    play,
-    replay,
 )
 from sseor.testing.connection import Connection, PeerGoneError
 from sseor.testing.exchange import Exchange
 from sseor.testing.openrouter import OpenRouter
+from sseor.testing.play import answer, in_turn, play, replay
+from sseor.testing.recording import Request
 from sseor.testing.reply import Reply
-from sseor.testing.request import Request
 from sseor.testing.server import LoopbackServer, Respond
 from sseor.testing.shapes import Generation
 

@@ -1,6 +1,4 @@
-"""Answers written down as data: a play is a row of acts, and `play` makes a `respond` of it.
-
-    with LoopbackServer(play(Heartbeats(2), Say("Low", " water"), Cut())) as server: ...
+"""What a server may do within an answer, as data: each act is one thing, `play` makes a `respond` of a row.
 
 An act is anything with `perform(reply)`; bring your own where these do not suffice.
 """
@@ -9,16 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sseor.testing.exchange import EVENT_STREAM, Exchange, Fields
-from sseor.testing.reply import Reply
-from sseor.testing.shapes import Generation, Json
+from sseor.testing.exchange import EVENT_STREAM, Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
+
+    from sseor.testing.reply import Reply
+    from sseor.testing.shapes import Json
 
 __all__ = [
     "Act",
@@ -41,10 +39,6 @@ __all__ = [
     "Status",
     "Think",
     "Usage",
-    "answer",
-    "in_turn",
-    "play",
-    "replay",
 ]
 
 
@@ -289,44 +283,3 @@ class Body:
         for start, end in itertools.pairwise(edges):
             reply.send(self.data[start:end])
             reply.pause(self.pace)
-
-
-def play(*acts: Act) -> Callable[[Exchange], None]:
-    """Return a `respond` that performs the acts for each request, then ends the body properly."""
-
-    def respond(exchange: Exchange) -> None:
-        reply = Reply(exchange, Generation(_model_of(exchange)))
-        for act in acts:
-            act.perform(reply)
-
-    return respond
-
-
-def replay(body: bytes, cuts: Iterable[int] = (), *, pace: float = 0.0) -> Callable[[Exchange], None]:
-    """Return a `respond` that answers with this event-stream body, split at the offsets `cuts`."""
-    return play(Body(body, tuple(cuts), pace))
-
-
-def in_turn(*responds: Callable[[Exchange], None]) -> Callable[[Exchange], None]:
-    """Return a `respond` that answers the first request by the first, and so on; the last one stays."""
-    lock = threading.Lock()
-    waiting = list(responds)
-
-    def respond(exchange: Exchange) -> None:
-        with lock:
-            chosen = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        chosen(exchange)
-
-    return respond
-
-
-def answer(*pieces: str, finish: str = "stop") -> tuple[Act, ...]:
-    """Return the acts of an ordinary answer: role, text, finish, usage, `[DONE]`."""
-    return (Role(), Say(*pieces), Finish(finish), Usage(), Done())
-
-
-def _model_of(exchange: Exchange) -> str:
-    try:
-        return str(exchange.request.json()["model"])
-    except (ValueError, LookupError, TypeError):
-        return "sseor/demo"

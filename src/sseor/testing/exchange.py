@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from sseor.testing.connection import Connection
-    from sseor.testing.request import Request
+    from sseor.testing.recording import Request
 
 __all__ = ["EVENT_STREAM", "Exchange", "Framing"]
 

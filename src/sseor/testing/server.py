@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sseor.testing.connection import Connection, PeerGoneError
 from sseor.testing.exchange import Exchange
 from sseor.testing.openrouter import OpenRouter
-from sseor.testing.request import BadRequestError, Request, read_request, refuse
+from sseor.testing.recording import BadRequestError, Request, read_request, refuse
 
 if TYPE_CHECKING:
     import ssl
