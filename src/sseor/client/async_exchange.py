@@ -1,0 +1,99 @@
+"""One HTTP exchange after another, for asyncio and trio: open, read up to a deadline, let go.
+
+A native `task.cancel()` of asyncio can strike inside the clean-up of httpcore, whose shield stops only scope cancels,
+and then leaks the connection. So the request is sent, and the response closed, in a child task: what reaches httpcore
+there is always a scope cancel. Reads need no child, since their clean-up is the close that follows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+
+from sseor.errors import SseorError
+from sseor.stream import Expired, Failed, Head, Open
+
+from .budget import Budget, spending
+from .failures import translated
+from .http import head_of, request_for
+from .link import Link
+
+CLOSE_SECONDS = 1.0
+"""How long letting go of a connection may take, whatever the peer does."""
+
+
+class AsyncExchange:
+    """The exchange at hand of one stream; `open` lets go of the one before."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._response: Any = None
+        self._body: AsyncIterator[bytes] | None = None
+        self._failure: Exception | None = None
+
+    async def open(self, step: Open) -> Head:
+        """Send the request and return the head of its response; raises `Expired` or `Failed`."""
+        await self.close()
+        self._link.check()
+        request = request_for(self._link.http, self._link.endpoint, step)
+        with (
+            spending(Budget(anyio.current_time, step.connect), step.deadline),
+            anyio.CancelScope(deadline=step.deadline) as scope,
+        ):
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._send, request)
+        now = anyio.current_time()
+        if scope.cancelled_caught:
+            raise Expired(now)
+        if self._failure is not None:
+            raise self._signal(self._failure, step.deadline, in_body=False) from self._failure
+        self._body = aiter(self._response.stream)
+        return head_of(self._response, now)
+
+    async def read(self, deadline: float) -> tuple[bytes, float]:
+        """Return the next bytes of the body, b"" at its end, and when they came; raises `Expired` or `Failed`."""
+        assert self._body is not None
+        data = b""
+        try:
+            with anyio.CancelScope(deadline=deadline) as scope:
+                data = await anext(self._body, b"")
+        except Exception as error:
+            raise self._signal(error, deadline, in_body=True) from error
+        now = anyio.current_time()
+        if scope.cancelled_caught:
+            raise Expired(now)
+        return data, now
+
+    async def close(self) -> None:
+        """Close the response: its connection goes back to the pool when it is at its end, else it is closed."""
+        response, self._response = self._response, None
+        body, self._body = self._body, None
+        if response is not None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_close, response, body)
+
+    async def _send(self, request: Any) -> None:
+        self._failure = None
+        try:
+            self._response = await self._link.http.send(request, stream=True, follow_redirects=False)
+        except Exception as error:  # noqa: BLE001 - told to the parent, which translates it
+            self._failure = error
+
+    def _signal(self, error: Exception, deadline: float, *, in_body: bool) -> Exception:
+        now = anyio.current_time()
+        if now >= deadline:
+            return Expired(now)
+        ours: SseorError | None = translated(error, in_body=in_body, proxy=self._link.proxy)
+        return error if ours is None else Failed(ours, now)
+
+
+async def _close(response: Any, body: Any) -> None:
+    with anyio.CancelScope(shield=True, deadline=anyio.current_time() + CLOSE_SECONDS):
+        with contextlib.suppress(Exception):
+            await response.aclose()
+        if hasattr(body, "aclose"):
+            with contextlib.suppress(Exception):
+                await body.aclose()

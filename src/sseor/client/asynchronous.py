@@ -1,0 +1,281 @@
+"""Streams for asyncio and trio."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, Unpack, assert_never
+
+import anyio
+import anyio.lowlevel
+
+from sseor.chat import Chunk, Completion, StreamEvent, ToolCall
+from sseor.chat.request import ChatParameters, Message
+from sseor.errors import MisuseError
+from sseor.stream import Deliver, Expired, Failed, Life, Open, Pause, Read, RetryPolicy, Script, Step, Timeouts
+
+from .async_exchange import AsyncExchange
+from .endpoint import OPENROUTER, Endpoint
+from .lenses import reasoning_of, text_of, tool_call_of
+from .link import Link
+from .settings import Configured, messages_of
+from .shell import Shell
+
+T = TypeVar("T")
+
+
+class AsyncLens(Generic[T]):
+    """One view of a stream, for one choice; `of(choice)` gives the same view of another."""
+
+    def __init__(
+        self, stream: AsyncStream, pick: Callable[[StreamEvent, int], T | None], choice: int = 0
+    ) -> None:
+        self._stream = stream
+        self._pick = pick
+        self._choice = choice
+
+    def of(self, choice: int) -> AsyncLens[T]:
+        """Return this view of another choice."""
+        return AsyncLens(self._stream, self._pick, choice)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        self._stream._claim(self)
+        return self
+
+    async def __anext__(self) -> T:
+        self._stream._claim(self)
+        while True:
+            seen = self._pick(await self._stream._next(), self._choice)
+            if seen is not None:
+                return seen
+
+
+class AsyncChunks:
+    """The stream as the chunks that the provider sent."""
+
+    def __init__(self, stream: AsyncStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        self._stream._claim(self)
+        return self
+
+    async def __anext__(self) -> Chunk:
+        self._stream._claim(self)
+        chunk: Chunk = await self._stream._next(as_chunks=True)
+        return chunk
+
+
+class AsyncStream(Shell):
+    """One answer as it comes: iterate for its events, or take one lens; made by `AsyncClient.stream`.
+
+    Use it in an `async with` block, which closes the connection however the block is left. The request is sent when
+    the first item is asked for. No scope and no task is held open between two items.
+    """
+
+    def __init__(self, script: Script, link: Link) -> None:
+        super().__init__(script)
+        self._exchange = AsyncExchange(link)
+
+    @property
+    def text(self) -> AsyncLens[str]:
+        """The visible text, piece by piece."""
+        return AsyncLens(self, text_of)
+
+    @property
+    def reasoning(self) -> AsyncLens[str]:
+        """The reasoning, piece by piece."""
+        return AsyncLens(self, reasoning_of)
+
+    @property
+    def tool_calls(self) -> AsyncLens[ToolCall]:
+        """The tool calls, each when it is whole."""
+        return AsyncLens(self, tool_call_of)
+
+    @property
+    def chunks(self) -> AsyncChunks:
+        """The chunks as the provider sent them."""
+        return AsyncChunks(self)
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        self._claim(self)
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        self._claim(self)
+        event: StreamEvent = await self._next()
+        return event
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._life is not None and not self._ended:
+            warnings.warn("a stream was dropped before its end", ResourceWarning, source=self, stacklevel=1)
+
+    async def aclose(self) -> None:
+        """Let go of the connection; what came stays in `completion`."""
+        self._left_early()
+        await self._exchange.close()
+
+    async def _next(self, *, as_chunks: bool = False) -> Any:
+        while True:
+            for item in self._batch:
+                return item
+            if not self._check_open():
+                raise StopAsyncIteration
+            self._batch = iter(await self._advance(as_chunks))
+
+    async def _advance(self, as_chunks: bool) -> Sequence[Any]:
+        """Drive the script up to its next batch; () at the end of the stream."""
+        self._moving = True
+        try:
+            if self._life is None:
+                self._life = self._script.run(anyio.current_time(), as_chunks=as_chunks)
+                step = next(self._life)
+            else:
+                step = self._life.send(anyio.current_time())
+            while type(step) is not Deliver:
+                step = await self._take_step(self._life, step)
+        except StopIteration:
+            self._ended = True
+            await self._exchange.close()
+            return ()
+        except BaseException as error:
+            self._failed(error)
+            await self._exchange.close()
+            raise
+        finally:
+            self._moving = False
+        return step.batch
+
+    async def _take_step(self, life: Life, step: Step) -> Step:
+        try:
+            answer = await self._perform(step)
+        except (Expired, Failed) as signal:
+            return life.throw(signal)
+        return life.send(answer)
+
+    async def _perform(self, step: Step) -> Any:
+        match step:
+            case Read(deadline):
+                return await self._exchange.read(deadline)
+            case Open():
+                return await self._exchange.open(step)
+            case Pause(until):
+                await anyio.sleep_until(until)
+                return anyio.current_time()
+            case Deliver():
+                assert_never(step)
+
+
+class AsyncClient(Configured):
+    __doc__ = f"""Streams answers from OpenRouter or a compatible server, for asyncio and trio.
+
+    {Configured.__doc__}"""
+
+    def _linked(self, where: Endpoint, http_client: Any) -> Link:
+        return Link.for_async(where, http_client)
+
+    def stream(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> AsyncStream:
+        """Return the stream of one answer; arguments are checked now, the request goes out at the first item."""
+        return AsyncStream(self._script(model, messages, parameters, extra_body), self._link)
+
+    async def complete(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> Completion:
+        """Return the whole answer, not streamed: for batch work. `first_token` bounds the wait for all of it."""
+        script = self._script(model, messages, parameters, extra_body, stream=False)
+        async with AsyncStream(script, self._link) as stream:
+            async for _ in stream:
+                pass
+        return stream.completion
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections, unless the HTTP client is the caller's."""
+        await self._link.aclose()
+
+
+class AsyncTextStream:
+    """The text of one answer, with nothing to set up: iterate for its pieces, then look at `completion`.
+
+    Closes by itself at its end and when it fails; left early, `aclose` it or use it in an `async with` block.
+    """
+
+    def __init__(self, client: AsyncClient, stream: AsyncStream) -> None:
+        self._client = client
+        self._stream = stream
+        self._text = stream.text
+
+    @property
+    def completion(self) -> Completion:
+        """What has arrived so far."""
+        return self._stream.completion
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            return await anext(self._text)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the connection; what came stays in `completion`."""
+        await self._stream.aclose()
+        with anyio.CancelScope(shield=True):
+            await self._client.aclose()
+
+
+def atext(
+    model: str,
+    prompt: str | Sequence[Message],
+    *,
+    api_key: str | None = None,
+    base_url: str = OPENROUTER,
+    timeouts: Timeouts | None = None,
+    retries: RetryPolicy | None = None,
+    extra_body: Mapping[str, Any] | None = None,
+    **parameters: Unpack[ChatParameters],
+) -> AsyncTextStream:
+    """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
+    client = AsyncClient(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
+    messages = messages_of(prompt)
+    stream = client.stream(model=model, messages=messages, extra_body=extra_body, **parameters)
+    return AsyncTextStream(client, stream)

@@ -1,0 +1,62 @@
+"""The time that the exchange at hand may still take, known to the network below the HTTP library.
+
+The HTTP library bounds single socket calls, and fixes the bound when a body starts. A deadline that moves while the
+body is read therefore travels beside it: a shell sets the budget of its exchange in a context variable around each
+call, and the network backends of this package take the smaller of the two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Clock = Callable[[], float]
+
+
+class Budget:
+    """A moving deadline on `clock`, and a limit for TCP and TLS of a new connection together, in seconds."""
+
+    __slots__ = ("_connected_by", "clock", "connect", "deadline")
+
+    def __init__(self, clock: Clock, connect: float | None) -> None:
+        self.clock = clock
+        self.connect = connect
+        self.deadline = math.inf
+        self._connected_by = math.inf
+
+    def dial(self) -> None:
+        """Start the time of a new connection."""
+        self._connected_by = math.inf if self.connect is None else self.clock() + self.connect
+
+    def left(self, limit: float | None) -> float | None:
+        """Return the seconds a socket call may take, at most `limit`; zero or less when the deadline has passed."""
+        return _smaller(limit, self.deadline - self.clock())
+
+    def left_to_connect(self, limit: float | None) -> float | None:
+        """Return the seconds that connecting may still take, at most `limit`."""
+        return _smaller(limit, min(self.deadline, self._connected_by) - self.clock())
+
+
+def _smaller(limit: float | None, left: float) -> float | None:
+    if limit is not None and limit < left:
+        return limit
+    return None if left == math.inf else left
+
+
+_UNBOUNDED = Budget(lambda: 0.0, None)
+_current: ContextVar[Budget] = ContextVar("sseor_budget", default=_UNBOUNDED)
+
+current_budget = _current.get
+
+
+@contextmanager
+def spending(budget: Budget, deadline: float) -> Iterator[None]:
+    """Make `budget` the one that the network knows, until `deadline` on its clock."""
+    budget.deadline = deadline
+    token = _current.set(budget)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,65 @@
+"""The way to one endpoint: an HTTP client, ours or the caller's, and whether it may still be used."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sseor.errors import ConfigError, MisuseError
+
+from .endpoint import Endpoint
+from .http import new_async_client, new_client, proxy_for, without_credentials
+
+_LIBRARIES = ("httpx", "httpx2")
+
+
+class Link:
+    """An HTTP client bound to an endpoint; `owned` when it is ours to close."""
+
+    def __init__(self, http: Any, endpoint: Endpoint, *, owned: bool) -> None:
+        self.http = http
+        self.endpoint = endpoint
+        self.owned = owned
+        self.proxy = without_credentials(proxy_for(endpoint)) if owned else ""
+        self._process = os.getpid()
+        self._closed = False
+
+    @classmethod
+    def for_threads(cls, endpoint: Endpoint, theirs: Any) -> Link:
+        """Return a link over a client for threads."""
+        if theirs is None:
+            return cls(new_client(endpoint), endpoint, owned=True)
+        return cls(_checked(theirs, "Client"), endpoint, owned=False)
+
+    @classmethod
+    def for_async(cls, endpoint: Endpoint, theirs: Any) -> Link:
+        """Return a link over a client for asyncio and trio."""
+        if theirs is None:
+            return cls(new_async_client(endpoint), endpoint, owned=True)
+        return cls(_checked(theirs, "AsyncClient"), endpoint, owned=False)
+
+    def check(self) -> None:
+        """Raise `MisuseError` when no request may be sent any more."""
+        if self._closed:
+            raise MisuseError("the client has been closed")
+        if self._process != os.getpid():
+            raise MisuseError("the client was made in another process: make a new one after a fork")
+
+    def close(self) -> None:
+        """Close the connections of a client of ours."""
+        self._closed = True
+        if self.owned:
+            self.http.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of a client of ours."""
+        self._closed = True
+        if self.owned:
+            await self.http.aclose()
+
+
+def _checked(theirs: Any, kind: str) -> Any:
+    names = {(base.__module__.partition(".")[0], base.__name__) for base in type(theirs).__mro__}
+    if not any((library, kind) in names for library in _LIBRARIES):
+        raise ConfigError(f"http_client must be a {kind} of httpx or httpx2")
+    return theirs

@@ -1,0 +1,78 @@
+"""What a client is told once, for threads and async alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sseor.chat.request import Message, encode_body
+from sseor.errors import ConfigError
+from sseor.stream import CompleteWhen, RetryPolicy, Script, Settings, Timeouts
+
+from .endpoint import OPENROUTER, Endpoint, endpoint
+from .link import Link
+
+MAX_EVENT_BYTES = 64 << 20
+
+
+class Configured:
+    """The part of a client that has no I/O: its arguments, checked, and the scripts it starts.
+
+    `api_key` falls back to `OPENROUTER_API_KEY`, and only for openrouter.ai. `app` is (URL, name) for attribution,
+    `headers` are further header fields of each request. `lenient` skips events that hold no chunk, and counts them.
+    `complete_when="done"` accepts `[DONE]` without a finish reason. `http_client` is a client of httpx or httpx2 of
+    your own, which you close. Raises `ConfigError` for anything that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str = OPENROUTER,
+        app: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts | None = None,
+        retries: RetryPolicy | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        lenient: bool = False,
+        complete_when: CompleteWhen = "finish",
+        http_client: Any = None,
+    ) -> None:
+        timeouts = Timeouts() if timeouts is None else timeouts
+        retries = RetryPolicy() if retries is None else retries
+        if not isinstance(timeouts, Timeouts):
+            raise ConfigError("timeouts must be sseor.Timeouts(...)")
+        if not isinstance(retries, RetryPolicy):
+            raise ConfigError("retries must be sseor.RetryPolicy(...)")
+        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int) or max_event_bytes < 1:
+            raise ConfigError("max_event_bytes must be a positive whole number")
+        if complete_when not in ("finish", "done"):
+            raise ConfigError("complete_when must be 'finish' or 'done'")
+        where = endpoint(api_key=api_key, base_url=base_url, app=app, headers=headers)
+        self._settings = Settings(timeouts, retries, max_event_bytes, lenient, complete_when, where.key)
+        self._link = self._linked(where, http_client)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._link.endpoint.base_url}>"
+
+    def _linked(self, where: Endpoint, http_client: Any) -> Link:
+        raise NotImplementedError
+
+    def _script(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        parameters: Mapping[str, Any],
+        extra_body: Mapping[str, Any] | None,
+        *,
+        stream: bool = True,
+    ) -> Script:
+        body = encode_body(
+            model=model, messages=messages, parameters=parameters, extra_body=extra_body, stream=stream
+        )
+        return Script(body, self._settings)
+
+
+def messages_of(prompt: str | Sequence[Message]) -> Sequence[Message]:
+    """Return the messages that a prompt stands for."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt

@@ -1,0 +1,56 @@
+"""What the shells for threads and for async share: who reads the stream, how it ended, and what it has so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sseor.chat import Completion
+from sseor.errors import MisuseError, SseorError
+from sseor.stream import Life, Script
+
+
+class Shell:
+    """The state of one stream around its script; the subclasses add the I/O."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._life: Life | None = None
+        self._batch: Any = iter(())
+        self._reader: object = None
+        self._moving = False
+        self._ended = False
+        self._error: SseorError | None = None
+
+    @property
+    def completion(self) -> Completion:
+        """What has arrived so far: while the stream runs a snapshot, at its end the whole answer."""
+        return self._script.completion
+
+    def _claim(self, reader: object) -> None:
+        """Make `reader` the one that reads; a stream is read once."""
+        if self._reader is not None and self._reader is not reader:
+            raise MisuseError("a stream is read once: another lens or loop has already started to read it")
+        self._reader = reader
+
+    def _check_open(self) -> bool:
+        """Return whether more may come; raise again how the stream failed, or that it was left early."""
+        if not self._ended:
+            if self._moving:
+                raise MisuseError("two threads or tasks read one stream at the same time")
+            return True
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return False
+
+    def _left_early(self) -> None:
+        """Note that the caller let go before the end: from now on reading is a mistake, never a clean end."""
+        if not self._ended:
+            self._ended = True
+            self._error = MisuseError("the stream was closed before its end")
+
+    def _failed(self, error: BaseException) -> None:
+        """Note that reading failed: our own error is raised again by every further read, a foreign one is a leave."""
+        if isinstance(error, SseorError):
+            self._ended, self._error = True, error
+        else:
+            self._left_early()

@@ -1,0 +1,282 @@
+"""Streams for threads."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, Unpack, assert_never
+
+from sseor.chat import Chunk, Completion, StreamEvent, ToolCall
+from sseor.chat.request import ChatParameters, Message
+from sseor.stream import (
+    Deliver,
+    Expired,
+    Failed,
+    Life,
+    Open,
+    Pause,
+    Read,
+    RetryPolicy,
+    Script,
+    Step,
+    Timeouts,
+)
+
+from .endpoint import OPENROUTER, Endpoint
+from .exchange import Exchange
+from .lenses import reasoning_of, text_of, tool_call_of
+from .link import Link
+from .settings import Configured, messages_of
+from .shell import Shell
+
+T = TypeVar("T")
+
+
+class Lens(Generic[T]):
+    """One view of a stream, for one choice; `of(choice)` gives the same view of another."""
+
+    def __init__(self, stream: Stream, pick: Callable[[StreamEvent, int], T | None], choice: int = 0) -> None:
+        self._stream = stream
+        self._pick = pick
+        self._choice = choice
+
+    def of(self, choice: int) -> Lens[T]:
+        """Return this view of another choice."""
+        return Lens(self._stream, self._pick, choice)
+
+    def __iter__(self) -> Iterator[T]:
+        self._stream._claim(self)
+        return self
+
+    def __next__(self) -> T:
+        self._stream._claim(self)
+        while True:
+            seen = self._pick(self._stream._next(), self._choice)
+            if seen is not None:
+                return seen
+
+
+class Chunks:
+    """The stream as the chunks that the provider sent."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[Chunk]:
+        self._stream._claim(self)
+        return self
+
+    def __next__(self) -> Chunk:
+        self._stream._claim(self)
+        chunk: Chunk = self._stream._next(as_chunks=True)
+        return chunk
+
+
+class Stream(Shell):
+    """One answer as it comes: iterate for its events, or take one lens; made by `Client.stream`.
+
+    Use it in a `with` block, which closes the connection however the block is left. The request is sent when the
+    first item is asked for.
+    """
+
+    def __init__(self, script: Script, link: Link) -> None:
+        super().__init__(script)
+        self._exchange = Exchange(link)
+
+    @property
+    def text(self) -> Lens[str]:
+        """The visible text, piece by piece."""
+        return Lens(self, text_of)
+
+    @property
+    def reasoning(self) -> Lens[str]:
+        """The reasoning, piece by piece."""
+        return Lens(self, reasoning_of)
+
+    @property
+    def tool_calls(self) -> Lens[ToolCall]:
+        """The tool calls, each when it is whole."""
+        return Lens(self, tool_call_of)
+
+    @property
+    def chunks(self) -> Chunks:
+        """The chunks as the provider sent them."""
+        return Chunks(self)
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        self._claim(self)
+        return self
+
+    def __next__(self) -> StreamEvent:
+        self._claim(self)
+        event: StreamEvent = self._next()
+        return event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._life is not None and not self._ended:
+            self.close()
+            warnings.warn("a stream was dropped before its end", ResourceWarning, source=self, stacklevel=1)
+
+    def close(self) -> None:
+        """Let go of the connection; what came stays in `completion`."""
+        self._left_early()
+        self._exchange.close()
+
+    def _next(self, *, as_chunks: bool = False) -> Any:
+        while True:
+            for item in self._batch:
+                return item
+            if not self._check_open():
+                raise StopIteration
+            self._batch = iter(self._advance(as_chunks))
+
+    def _advance(self, as_chunks: bool) -> Sequence[Any]:
+        """Drive the script up to its next batch; () at the end of the stream."""
+        self._moving = True
+        try:
+            if self._life is None:
+                self._life = self._script.run(time.monotonic(), as_chunks=as_chunks)
+                step = next(self._life)
+            else:
+                step = self._life.send(time.monotonic())
+            while type(step) is not Deliver:
+                step = self._take_step(self._life, step)
+        except StopIteration:
+            self._ended = True
+            self._exchange.close()
+            return ()
+        except BaseException as error:
+            self._failed(error)
+            self._exchange.close()
+            raise
+        finally:
+            self._moving = False
+        return step.batch
+
+    def _take_step(self, life: Life, step: Step) -> Step:
+        try:
+            answer = self._perform(step)
+        except (Expired, Failed) as signal:
+            return life.throw(signal)
+        return life.send(answer)
+
+    def _perform(self, step: Step) -> Any:
+        match step:
+            case Read(deadline):
+                return self._exchange.read(deadline)
+            case Open():
+                return self._exchange.open(step)
+            case Pause(until):
+                time.sleep(max(0.0, until - time.monotonic()))
+                return time.monotonic()
+            case Deliver():
+                assert_never(step)
+
+
+class Client(Configured):
+    __doc__ = f"""Streams answers from OpenRouter or a compatible server, for threads; may be shared between them.
+
+    {Configured.__doc__}"""
+
+    def _linked(self, where: Endpoint, http_client: Any) -> Link:
+        return Link.for_threads(where, http_client)
+
+    def stream(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> Stream:
+        """Return the stream of one answer; arguments are checked now, the request goes out at the first item."""
+        return Stream(self._script(model, messages, parameters, extra_body), self._link)
+
+    def complete(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> Completion:
+        """Return the whole answer, not streamed: for batch work. `first_token` bounds the wait for all of it."""
+        script = self._script(model, messages, parameters, extra_body, stream=False)
+        with Stream(script, self._link) as stream:
+            for _ in stream:
+                pass
+        return stream.completion
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections, unless the HTTP client is the caller's."""
+        self._link.close()
+
+
+class TextStream:
+    """The text of one answer, with nothing to set up: iterate for its pieces, then look at `completion`.
+
+    Closes by itself at the end, when it fails, and when it is dropped.
+    """
+
+    def __init__(self, client: Client, stream: Stream) -> None:
+        self._client = client
+        self._stream = stream
+        self._text = stream.text
+
+    @property
+    def completion(self) -> Completion:
+        """What has arrived so far."""
+        return self._stream.completion
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self._text)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; what came stays in `completion`."""
+        self._stream.close()
+        self._client.close()
+
+
+def text(
+    model: str,
+    prompt: str | Sequence[Message],
+    *,
+    api_key: str | None = None,
+    base_url: str = OPENROUTER,
+    timeouts: Timeouts | None = None,
+    retries: RetryPolicy | None = None,
+    extra_body: Mapping[str, Any] | None = None,
+    **parameters: Unpack[ChatParameters],
+) -> TextStream:
+    """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
+    client = Client(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
+    messages = messages_of(prompt)
+    return TextStream(client, client.stream(model=model, messages=messages, extra_body=extra_body, **parameters))
