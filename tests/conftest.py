@@ -1,0 +1,47 @@
+"""What every test stands on: Hypothesis profiles, and a look at what a test left open."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
+settings.register_profile("quick", max_examples=50, deadline=None, suppress_health_check=_QUIET)
+settings.register_profile("thorough", max_examples=400, deadline=None, suppress_health_check=_QUIET)
+settings.register_profile("soak", max_examples=20_000, deadline=None, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "thorough" if os.environ.get("CI") else "quick"))
+
+
+def open_sockets() -> set[str]:
+    """Return the sockets of this process, by their kernel names."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture
+def leaves_nothing_open() -> Iterator[None]:
+    """Fail the test when it leaves a socket or a thread behind."""
+    gc.collect()
+    sockets, threads = open_sockets(), set(threading.enumerate())
+    yield
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        gc.collect()
+        if open_sockets() <= sockets and set(threading.enumerate()) <= threads:
+            return
+        time.sleep(0.01)
+    assert not open_sockets() - sockets, "sockets were left open"
+    assert not set(threading.enumerate()) - threads, "threads were left running"
