@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import selectors
 import socket
 import threading
@@ -39,6 +40,7 @@ class LoopbackServer:
         self._ssl_context = ssl_context
         self._open: dict[Connection, threading.Thread] = {}
         self._changed = threading.Condition()
+        self._numbers = itertools.count(1)
         self._closing = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._listener.setblocking(False)
@@ -96,14 +98,13 @@ class LoopbackServer:
         with selectors.DefaultSelector() as selector, self._listener, self._woken:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
-            number = 0
             while all(key.fileobj is self._listener for key, _ in selector.select()):
                 with contextlib.suppress(OSError):  # the client was gone before it was accepted
                     sock, _ = self._listener.accept()
-                    number += 1
-                    self._adopt(Connection(sock, number))
+                    self._adopt(sock)
 
-    def _adopt(self, connection: Connection) -> None:
+    def _adopt(self, sock: socket.socket) -> None:
+        connection = Connection(sock, next(self._numbers))
         thread = threading.Thread(
             target=self._serve, args=[connection], name=f"sseor-loopback-{connection.number}", daemon=True
         )
