@@ -1,1 +1,63 @@
 """Events to meaning: chunks, their assembly, and what a stream hands out."""
+
+from sseor.chat.accumulator import Accumulator
+from sseor.chat.chunks import Choice, Chunk, Delta, FinishReason, TokenDetails, Usage
+from sseor.chat.completion import CompletedChoice, Completion
+from sseor.chat.events import (
+    Annotation,
+    AudioDelta,
+    Finished,
+    Heartbeat,
+    Image,
+    Reasoning,
+    Refusal,
+    Restarted,
+    Resumed,
+    Retrying,
+    StreamEvent,
+    Text,
+    ToolCallDelta,
+    ToolCallDone,
+    UsageReport,
+)
+from sseor.chat.failures import Failure
+from sseor.chat.media import Audio
+from sseor.chat.message import tool_result
+from sseor.chat.reader import Reader
+from sseor.chat.timeline import Timeline
+from sseor.chat.tool_calls import ToolCall
+from sseor.chat.verdict import Verdict
+
+__all__ = [
+    "Accumulator",
+    "Annotation",
+    "Audio",
+    "AudioDelta",
+    "Choice",
+    "Chunk",
+    "CompletedChoice",
+    "Completion",
+    "Delta",
+    "Failure",
+    "FinishReason",
+    "Finished",
+    "Heartbeat",
+    "Image",
+    "Reader",
+    "Reasoning",
+    "Refusal",
+    "Restarted",
+    "Resumed",
+    "Retrying",
+    "StreamEvent",
+    "Text",
+    "Timeline",
+    "TokenDetails",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallDone",
+    "Usage",
+    "UsageReport",
+    "Verdict",
+    "tool_result",
+]

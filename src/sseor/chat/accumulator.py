@@ -1,0 +1,159 @@
+"""Chunks to events and to the completion.
+
+Two paths give the same result. The general one reads every field. The fast one is for the chunk that repeats the one
+before it in everything but its text, as nearly all do: what is repeated changes nothing, so only the text is
+added. What "the rest" is, a `_Pattern` has learned from the chunk before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sseor.chat.assembly import ChoiceAssembly
+from sseor.chat.chunks import Chunk, FinishReason, Usage
+from sseor.chat.completion import Completion
+from sseor.chat.events import StreamEvent, Text, UsageReport
+from sseor.chat.failures import Failure
+from sseor.chat.pattern import NO_PATTERN, learn
+from sseor.chat.text import clean, clean_value
+from sseor.chat.verdict import Verdict
+
+if TYPE_CHECKING:
+    from sseor.chat.timeline import Timeline
+
+__all__ = ["Accumulator"]
+
+_KNOWN_FIELDS = frozenset(
+    "id object created model provider choices usage x_groq error debug service_tier system_fingerprint"
+    " openrouter_metadata obfuscation".split()
+)
+_FAILED_WORDS = frozenset({"network_error", "error"})
+
+
+class Accumulator:
+    """Assembles one answer.
+
+    `generated`: text, reasoning, a refusal, a piece of a tool call, an image or audio has come · `failure`: what the
+    provider reported, also where it hid a failure behind a benign finish reason · `usage`: the last one sent.
+    """
+
+    def __init__(self) -> None:
+        self.generated = False
+        self.failure: Failure | None = None
+        self.usage: Usage | None = None
+        self._pattern = NO_PATTERN
+        self._growing = ChoiceAssembly(0)  # the choice that the pattern belongs to
+        self._choices: dict[int, ChoiceAssembly] = {}
+        self._named: dict[str, Any] = {}
+        self._router_metadata: dict[str, Any] | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, chunk: Chunk) -> list[StreamEvent]:
+        """Take the next chunk; return the events it gives, in order, none when it brings nothing."""
+        raw = chunk.raw
+        pattern = self._pattern
+        try:
+            if len(raw) == pattern.size and pattern.rest(raw) == pattern.values:
+                (choice,) = raw["choices"]
+                delta = choice["delta"]
+                content = delta["content"]
+                if (
+                    type(content) is str
+                    and content
+                    and len(choice) == pattern.choice_size
+                    and len(delta) == pattern.delta_size
+                    and pattern.choice_rest(choice) == pattern.choice_values
+                    and pattern.delta_rest(delta) == pattern.delta_values
+                ):
+                    text = self._growing.text.add(content)
+                    return [Text(text, self._growing.index)] if text else []
+        except (LookupError, TypeError, ValueError):
+            pass  # another shape: the general path tells
+        return self._add(chunk)
+
+    def _add(self, chunk: Chunk) -> list[StreamEvent]:
+        self._note(chunk.raw)
+        events: list[StreamEvent] = []
+        for choice in chunk.choices:
+            assembly = self._choices.get(choice.index)
+            if assembly is None:
+                assembly = self._choices[choice.index] = ChoiceAssembly(choice.index)
+            was_finished = assembly.finish_reason is not None
+            events += assembly.add(choice, self._seed())
+            self.generated = self.generated or assembly.generated
+            if not was_finished and assembly.finish_reason is not None:
+                events += self._finish(assembly)
+            self._growing = assembly
+        usage = chunk.usage
+        if usage is not None:
+            usage = Usage(clean_value(usage.raw))
+            if usage != self.usage:
+                self.usage = usage
+                events.append(UsageReport(usage))
+        self.failure = chunk.error or self.failure
+        self._pattern = learn(chunk.raw) if len(events) == 1 and type(events[0]) is Text else NO_PATTERN
+        return events
+
+    def end(self) -> list[StreamEvent]:
+        """Flush what waits for more: half a surrogate pair, tool calls not announced yet."""
+        self._pattern = NO_PATTERN
+        return [event for index in sorted(self._choices) for event in self._choices[index].end()]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice seen, and at least one, gave a finish reason other than `error`."""
+        return bool(self._choices) and all(choice.finished() for choice in self._choices.values())
+
+    def completion(self, *, verdict: Verdict | None = None, timeline: Timeline | None = None) -> Completion:
+        """Return the answer as it stands; it costs what it shows."""
+        if verdict is None:
+            verdict = Verdict(
+                saw_finish=self.finished, saw_usage=self.usage is not None, failed=self.failure is not None
+            )
+        return Completion(
+            choices=[self._choices[index].snapshot() for index in sorted(self._choices)],
+            usage=self.usage,
+            generation_id=self._named.get("id"),
+            model=self._named.get("model"),
+            provider=self._named.get("provider"),
+            created=self._named.get("created"),
+            service_tier=self._named.get("service_tier"),
+            system_fingerprint=self._named.get("system_fingerprint"),
+            router_metadata=clean_value(self._router_metadata),
+            failure=self.failure,
+            verdict=verdict,
+            timeline=timeline,
+            extra=clean_value(self._extra),
+        )
+
+    def _note(self, raw: Mapping[str, Any]) -> None:
+        """Keep what the chunk says of the whole answer; later values win, empty ones do not."""
+        for name in ("id", "model", "provider", "service_tier", "system_fingerprint"):
+            value = raw.get(name)
+            if type(value) is str and value:
+                self._named[name] = clean(value)
+        if type(raw.get("created")) is int and raw["created"]:
+            self._named["created"] = raw["created"]
+        if type(raw.get("openrouter_metadata")) is dict:
+            self._router_metadata = clean_value(raw["openrouter_metadata"])
+        for key, value in raw.items():
+            if key not in _KNOWN_FIELDS and value is not None:
+                self._extra[clean(key)] = clean_value(value)
+
+    def _seed(self) -> str:
+        return f"{self._named.get('id')}/{self._named.get('created')}"
+
+    def _finish(self, choice: ChoiceAssembly) -> list[StreamEvent]:
+        """Return the event for a finish reason, unless it is a failure."""
+        native = choice.native_finish_reason
+        if choice.finish_reason == FinishReason.ERROR:
+            self.failure = self.failure or Failure(
+                message="the provider ended the answer with an error", retryable=True, native=native
+            )
+        elif not self.generated and native is not None and native.lower() in _FAILED_WORDS:
+            self.failure = Failure(
+                message="the provider failed before any output", retryable=True, native=native
+            )
+        finished = choice.finished()
+        return [finished] if finished and self.failure is None else []

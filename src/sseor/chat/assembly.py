@@ -1,0 +1,167 @@
+"""One choice while it grows: each delta's parts to events, and all of them to a completed choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sseor.chat.chunks import Choice, FinishReason, tool_call_objects
+from sseor.chat.completion import CompletedChoice
+from sseor.chat.content import content_parts, is_text_part, reasoning_field, reasoning_text, visible_text
+from sseor.chat.events import Finished, Reasoning, Refusal, StreamEvent, Text, ToolCallDone
+from sseor.chat.media import Annotations, GrowingAudio, Images
+from sseor.chat.reasoning import ReasoningDetails
+from sseor.chat.text import GrowingText, clean, clean_value
+from sseor.chat.tool_calls import ToolCalls
+
+__all__ = ["ChoiceAssembly"]
+
+_KNOWN_CHOICE_FIELDS = frozenset(
+    "index delta message text reasoning finish_reason native_finish_reason logprobs error usage".split()
+)
+_KNOWN_DELTA_FIELDS = frozenset(
+    "role content reasoning reasoning_content reasoning_details refusal tool_calls function_call images audio"
+    " annotations".split()
+)
+
+
+class ChoiceAssembly:
+    """Grows one choice of an answer."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.text = GrowingText()
+        self.generated = False
+        self.raw_finish_reason: str | None = None
+        self.native_finish_reason: str | None = None
+        self.finish_reason: str | None = None
+        self._reasoning = GrowingText()
+        self._refusal = GrowingText()
+        self._details = ReasoningDetails()
+        self._tools = ToolCalls(index)
+        self._images = Images(index)
+        self._audio = GrowingAudio()
+        self._annotations = Annotations(index)
+        self._logprobs: dict[str, Any] | None = None
+        self._role = "assistant"
+        self._reasoning_field: str | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, choice: Choice, seed: str) -> list[StreamEvent]:
+        """Take the choice of one chunk; return what it brings. `seed` feeds invented tool-call ids."""
+        delta = choice.delta.raw
+        events = [*self._add_text(delta), *self._add_parts(delta, seed)]
+        self.generated = self.generated or bool(events)
+        role = delta.get("role")
+        if type(role) is str and role:
+            self._role = clean(role)
+        self._add_logprobs(choice.logprobs)
+        for fields, known in ((choice.raw, _KNOWN_CHOICE_FIELDS), (delta, _KNOWN_DELTA_FIELDS)):
+            for key, value in fields.items():
+                if key not in known and value is not None:
+                    self._extra[clean(key)] = clean_value(value)
+        self.native_finish_reason = choice.native_finish_reason or self.native_finish_reason
+        reason = choice.finish_reason
+        if reason is not None and self.raw_finish_reason is None:
+            self.raw_finish_reason = clean(choice.raw["finish_reason"])
+            self.finish_reason = self._effective(reason)
+            events += self.end(settled=True)
+        return events
+
+    def finished(self) -> Finished | None:
+        """Return the event for the finish reason, if one came that is no failure."""
+        if self.finish_reason is None or self.finish_reason == FinishReason.ERROR:
+            return None
+        return Finished(self.finish_reason, self.index)
+
+    def end(self, *, settled: bool = False) -> list[StreamEvent]:
+        """Flush what was held back; announce the tool calls. `settled` when the choice really finished."""
+        events: list[StreamEvent] = []
+        if rest := self._reasoning.end():
+            events.append(Reasoning(rest, self.index))
+        if rest := self.text.end():
+            events.append(Text(rest, self.index))
+        if rest := self._refusal.end():
+            events.append(Refusal(rest, self.index))
+        self._details.end()
+        self._audio.end()
+        settled = settled or self.raw_finish_reason is not None
+        events += [ToolCallDone(call, self.index) for call in self._tools.announce(settled=settled)]
+        return events
+
+    def snapshot(self) -> CompletedChoice:
+        """Return the choice as it stands."""
+        calls = self._tools.snapshot(settled=self.raw_finish_reason is not None)
+        reason = self.finish_reason
+        if reason is None and calls and all(call.complete for call in calls):
+            reason = FinishReason.TOOL_CALLS
+        return CompletedChoice(
+            index=self.index,
+            text=str(self.text),
+            reasoning=str(self._reasoning),
+            refusal=str(self._refusal),
+            reasoning_details=self._details.snapshot(),
+            tool_calls=calls,
+            images=self._images.snapshot(),
+            audio=self._audio.snapshot(),
+            annotations=self._annotations.snapshot(),
+            logprobs=clean_value(self._logprobs),
+            role=self._role,
+            finish_reason=reason,
+            raw_finish_reason=self.raw_finish_reason,
+            native_finish_reason=self.native_finish_reason,
+            reasoning_field=self._reasoning_field,
+            reasoning_details_sent=self._details.sent,
+            extra=clean_value(self._extra),
+        )
+
+    def _add_text(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        if reasoning := self._reasoning.add(reasoning_text(delta)):
+            yield Reasoning(reasoning, self.index)
+        self._reasoning_field = self._reasoning_field or reasoning_field(delta)
+        details = delta.get("reasoning_details")
+        if type(details) is list:
+            self._details.add(details)
+        if text := self.text.add(visible_text(delta)):
+            yield Text(text, self.index)
+        refusal = delta.get("refusal")
+        if type(refusal) is str and (shown := self._refusal.add(refusal)):
+            yield Refusal(shown, self.index)
+
+    def _add_parts(self, delta: Mapping[str, Any], seed: str) -> Iterator[StreamEvent]:
+        for call in tool_call_objects(delta):
+            if fragment := self._tools.add(call, seed):
+                yield fragment
+        images, annotations = _objects(delta.get("images")), _objects(delta.get("annotations"))
+        for part in content_parts(delta) if type(delta.get("content")) is not str else ():
+            if part.get("type") == "image_url":
+                images.append(part)
+            elif part.get("type") != "thinking" and not is_text_part(part):
+                annotations.append(part)  # Mistral's references, and what nobody knows yet
+        for entry in images:
+            if image := self._images.add(entry):
+                yield image
+        audio = delta.get("audio")
+        if type(audio) is dict and (piece := self._audio.add(audio, self.index)):
+            yield piece
+        for entry in annotations:
+            if annotation := self._annotations.add(entry):
+                yield annotation
+
+    def _add_logprobs(self, logprobs: Mapping[str, Any]) -> None:
+        for key, value in logprobs.items():
+            if self._logprobs is None:
+                self._logprobs = {}
+            joined = self._logprobs.get(clean(key))
+            if type(value) is list and type(joined) is list:
+                joined += clean_value(value)
+            elif value is not None:
+                self._logprobs[clean(key)] = clean_value(value)
+
+    def _effective(self, reason: str) -> str:
+        """Return `tool_calls` for a `stop` after tool calls: Gemini and Ollama say so."""
+        return FinishReason.TOOL_CALLS if reason == FinishReason.STOP and self._tools else reason
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if type(item) is dict] if type(value) is list else []

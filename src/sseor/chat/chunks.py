@@ -1,0 +1,377 @@
+"""Chunks: typed views over the objects that a provider sent, tolerant in this one place.
+
+A view keeps the object in `raw` and reads from it, so that nothing is lost and unknown fields stay reachable.
+What compatible servers do differently (`message` or `text` for `delta`, `reasoning_content` for `reasoning`,
+content as an array of parts, usage elsewhere) is understood here and nowhere else; a field of a wrong type reads as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from sseor.chat.content import content_parts, reasoning_text, visible_text
+from sseor.chat.failures import Failure
+from sseor.chat.text import clean, printable
+from sseor.chat.tool_calls import ToolCallDelta, as_index, fragment_of
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Choice", "Chunk", "Delta", "FinishReason", "TokenDetails", "Usage", "finish_reason"]
+
+# A server that counts beyond this does not count choices.
+MAX_CHOICES = 1024
+
+
+class FinishReason:
+    """The finish reasons OpenRouter normalizes to; an open set, other words are passed on."""
+
+    STOP: Final = "stop"
+    LENGTH: Final = "length"
+    TOOL_CALLS: Final = "tool_calls"
+    CONTENT_FILTER: Final = "content_filter"
+    ERROR: Final = "error"
+
+
+_OTHER_WORDS = {
+    "function_call": FinishReason.TOOL_CALLS,
+    "tool_use": FinishReason.TOOL_CALLS,
+    "eos": FinishReason.STOP,
+    "end_turn": FinishReason.STOP,
+    "max_tokens": FinishReason.LENGTH,
+    "model_length": FinishReason.LENGTH,
+}
+
+
+def finish_reason(word: object) -> str | None:
+    """Return the finish reason that a server's word means: `STOP` is `stop`, an empty string is none."""
+    if type(word) is not str or not word.strip():
+        return None
+    lowered = word.strip().lower()
+    return _OTHER_WORDS.get(lowered, lowered if lowered in _NORMALIZED else clean(word))
+
+
+_NORMALIZED = frozenset({"stop", "length", "tool_calls", "content_filter", "error"})
+
+
+class View:
+    """Typed glasses over one JSON object; equal when the objects are."""
+
+    __slots__ = ("raw",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.raw = raw
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            self.raw == other.raw if isinstance(other, View) and type(other) is type(self) else NotImplemented
+        )
+
+    def _text(self, name: str) -> str | None:
+        value = self.raw.get(name)
+        return clean(value) if type(value) is str and value else None
+
+
+class _Count:
+    """A field that holds a number of tokens, under the first of its names that is there."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get__(self, view: View | None, owner: type) -> int | None:
+        if view is not None:
+            for name in self._names:
+                if (count := as_index(view.raw.get(name))) is not None:
+                    return count
+        return None
+
+
+class TokenDetails(View):
+    """How a number of tokens is made up; every count may be None."""
+
+    __slots__ = ()
+    cached_tokens = _Count("cached_tokens")
+    cache_write_tokens = _Count("cache_write_tokens")
+    reasoning_tokens = _Count("reasoning_tokens")
+    audio_tokens = _Count("audio_tokens")
+    image_tokens = _Count("image_tokens")
+    video_tokens = _Count("video_tokens")
+    accepted_prediction_tokens = _Count("accepted_prediction_tokens")
+    rejected_prediction_tokens = _Count("rejected_prediction_tokens")
+
+    def __repr__(self) -> str:
+        return f"TokenDetails({dict(self.raw)!r})"
+
+
+class Usage(View):
+    """What was counted and what it costs, in native tokens and in credits (US dollars); each may be None."""
+
+    __slots__ = ()
+    prompt_tokens = _Count("prompt_tokens")
+    completion_tokens = _Count("completion_tokens")
+    total_tokens = _Count("total_tokens")
+
+    @property
+    def prompt_tokens_details(self) -> TokenDetails:
+        """Cached tokens and others, all included in `prompt_tokens`."""
+        details = self.raw.get("prompt_tokens_details")
+        if type(details) is dict:
+            return TokenDetails(details)
+        hit = self.raw.get("prompt_cache_hit_tokens")  # DeepSeek
+        return TokenDetails({} if hit is None else {"cached_tokens": hit})
+
+    @property
+    def completion_tokens_details(self) -> TokenDetails:
+        """Reasoning tokens and others, all included in `completion_tokens`."""
+        return TokenDetails(_object(self.raw.get("completion_tokens_details")))
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """Tokens of `completion_tokens` that went into reasoning."""
+        return self.completion_tokens_details.reasoning_tokens
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Tokens of `prompt_tokens` that came from a cache."""
+        return self.prompt_tokens_details.cached_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """What the account pays, as a float; see `cost_decimal` for sums."""
+        cost = self.raw.get("cost")
+        return float(cost) if type(cost) in (int, float) else None
+
+    @property
+    def cost_decimal(self) -> Decimal | None:
+        """The cost in the digits that the server wrote.
+
+        A float's shortest form gives back any decimal of up to 15 digits, and all that JavaScript writes.
+        """
+        cost = self.raw.get("cost")
+        return Decimal(repr(cost)) if type(cost) in (int, float) else None
+
+    @property
+    def cost_details(self) -> Mapping[str, Any]:
+        """The provider's own price and its parts, as sent."""
+        return _object(self.raw.get("cost_details"))
+
+    @property
+    def is_byok(self) -> bool | None:
+        """Whether the caller's own provider key was used."""
+        value = self.raw.get("is_byok")
+        return value if type(value) is bool else None
+
+    @property
+    def server_tool_use(self) -> Mapping[str, Any]:
+        """Counts of server-run tools, under either of its names."""
+        return _object(self.raw.get("server_tool_use") or self.raw.get("server_tool_use_details"))
+
+    def __repr__(self) -> str:
+        counts = f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
+        return f"<Usage {counts}{'' if self.cost is None else f', cost {self.cost_decimal}'}>"
+
+
+class Delta(View):
+    """What a chunk adds to one choice."""
+
+    __slots__ = ()
+
+    @property
+    def role(self) -> str | None:
+        """The role, `assistant` where a server says any."""
+        return self._text("role")
+
+    @property
+    def content(self) -> str | None:
+        """The visible text, the text parts joined where content is an array; None when there is none.
+
+        Halves of a surrogate pair that a server cut apart read as U+FFFD here; the events of a stream join them.
+        """
+        content = self.raw.get("content")
+        if type(content) is str and content.isascii():
+            return content
+        return clean(visible_text(self.raw)) if content is not None else None
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning text, once, from whichever field carries it."""
+        return clean(reasoning_text(self.raw)) or None
+
+    @property
+    def reasoning_details(self) -> list[dict[str, Any]]:
+        """The entries of `reasoning_details` as sent."""
+        return _objects(self.raw.get("reasoning_details"))
+
+    @property
+    def refusal(self) -> str | None:
+        """The refusal text."""
+        return self._text("refusal")
+
+    @property
+    def tool_calls(self) -> list[ToolCallDelta]:
+        """The fragments of tool calls; the older `function_call` reads as one."""
+        return [fragment_of(raw) for raw in tool_call_objects(self.raw)]
+
+    @property
+    def images(self) -> list[dict[str, Any]]:
+        """Image entries as sent."""
+        return _objects(self.raw.get("images"))
+
+    @property
+    def audio(self) -> Mapping[str, Any]:
+        """The audio object as sent, empty when there is none."""
+        return _object(self.raw.get("audio"))
+
+    @property
+    def annotations(self) -> list[dict[str, Any]]:
+        """Annotations as sent."""
+        return _objects(self.raw.get("annotations"))
+
+    def __repr__(self) -> str:
+        return f"Delta({printable(repr(dict(self.raw)), 100)})"
+
+
+class Choice(View):
+    """One of the answers that a chunk carries on."""
+
+    __slots__ = ("_position",)
+
+    def __init__(self, raw: Mapping[str, Any], position: int = 0) -> None:
+        self.raw = raw
+        self._position = position
+
+    @property
+    def index(self) -> int:
+        """The choice's index; its place in the chunk where a server sends none, or an impossible one."""
+        index = as_index(self.raw.get("index"))
+        return index if index is not None and 0 <= index < MAX_CHOICES else self._position
+
+    @property
+    def delta(self) -> Delta:
+        """The delta, or what the server sent in its place; empty when there is nothing."""
+        delta = self.raw.get("delta")
+        if type(delta) is dict and delta.get("content"):
+            return Delta(delta)
+        if type(delta) is not dict:
+            delta = _object(self.raw.get("message"))
+        text = self.raw.get("text")  # the legacy route, and Together beside an empty delta
+        if type(text) is str and text and not content_parts(delta):
+            delta = {**delta, "content": text}
+        if "reasoning" in self.raw and "reasoning" not in delta:
+            delta = {**delta, "reasoning": self.raw["reasoning"]}
+        return Delta(delta)
+
+    @property
+    def message(self) -> Delta:
+        """The delta: a whole answer that was not streamed has `message` in its place."""
+        return self.delta
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the choice ended, normalized; None while it goes on."""
+        return finish_reason(self.raw.get("finish_reason"))
+
+    @property
+    def native_finish_reason(self) -> str | None:
+        """The provider's own word."""
+        return self._text("native_finish_reason")
+
+    @property
+    def logprobs(self) -> Mapping[str, Any]:
+        """Log probabilities as sent, empty when there are none."""
+        return _object(self.raw.get("logprobs"))
+
+    def __repr__(self) -> str:
+        return f"Choice(index={self.index}, delta={self.delta!r}, finish_reason={self.finish_reason!r})"
+
+
+class Chunk(View):
+    """One JSON object of the stream."""
+
+    __slots__ = ()
+
+    @property
+    def id(self) -> str | None:
+        """The generation ID, the same in all chunks of an answer."""
+        return self._text("id")
+
+    @property
+    def object(self) -> str | None:
+        """The kind of object, mostly `chat.completion.chunk`."""
+        return self._text("object")
+
+    @property
+    def created(self) -> int | None:
+        """When the answer was begun, in seconds since 1970."""
+        return as_index(self.raw.get("created"))
+
+    @property
+    def model(self) -> str | None:
+        """The model that served, perhaps another than the requested one."""
+        return self._text("model")
+
+    @property
+    def provider(self) -> str | None:
+        """The display name of the provider that served."""
+        return self._text("provider")
+
+    @property
+    def service_tier(self) -> str | None:
+        """The service tier that was used."""
+        return self._text("service_tier")
+
+    @property
+    def system_fingerprint(self) -> str | None:
+        """The backend's fingerprint."""
+        return self._text("system_fingerprint")
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The choices; empty in usage, debug and some error chunks."""
+        found = self.raw.get("choices")
+        if type(found) is not list:
+            return []
+        if len(found) == 1 and type(found[0]) is dict:
+            return [Choice(found[0])]
+        return [Choice(raw, position) for position, raw in enumerate(found) if type(raw) is dict]
+
+    @property
+    def usage(self) -> Usage | None:
+        """Usage at the top level, in `x_groq` (Groq) or in a choice (Kimi)."""
+        places = [self.raw, _object(self.raw.get("x_groq")), *_objects(self.raw.get("choices"))]
+        for place in places:
+            usage = place.get("usage")
+            if type(usage) is dict and usage:
+                return Usage(usage)
+        return None
+
+    @property
+    def error(self) -> Failure | None:
+        """The failure that the chunk reports, in any of its shapes; `error: null` is none."""
+        return Failure.from_object(self.raw)
+
+    def __repr__(self) -> str:
+        # Only what is safe in a log: debug chunks echo the prompt.
+        return (
+            f"<Chunk {self.id or 'without id'}, {len(self.choices)} choices{', error' if self.error else ''}>"
+        )
+
+
+def tool_call_objects(delta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of `delta.tool_calls`; the older `function_call` as one with index 0."""
+    calls = _objects(delta.get("tool_calls"))
+    function = delta.get("function_call")
+    if not calls and type(function) is dict:
+        return [{"index": 0, "function": function}]
+    return calls
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if type(value) is dict else {}
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if type(item) is dict] if type(value) is list else []

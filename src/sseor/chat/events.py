@@ -1,0 +1,185 @@
+"""What a stream hands out: immutable events, made for `match`.
+
+Every event that bears text bears only what is new; all text encodes as UTF-8. `choice` is the index of the choice it
+belongs to. `StreamEvent` is the union of all.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sseor.chat.tool_calls import ToolCall, ToolCallDelta
+
+if TYPE_CHECKING:
+    from sseor.chat.chunks import Usage
+
+__all__ = [
+    "Annotation",
+    "AudioDelta",
+    "Finished",
+    "Heartbeat",
+    "Image",
+    "Reasoning",
+    "Refusal",
+    "Restarted",
+    "Resumed",
+    "Retrying",
+    "StreamEvent",
+    "Text",
+    "ToolCallDelta",
+    "ToolCallDone",
+    "UsageReport",
+]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Text:
+    """A piece of the visible answer."""
+
+    delta: str
+    choice: int = 0
+
+    # The generated __init__ of a frozen dataclass takes 0.47 µs on CPython 3.11, this one 0.26.
+    def __init__(self, delta: str, choice: int = 0) -> None:
+        _set_delta(self, delta)
+        _set_choice(self, choice)
+
+
+_set_delta = Text.delta.__set__  # type: ignore[attr-defined]
+_set_choice = Text.choice.__set__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of the reasoning."""
+
+    delta: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A piece of a refusal."""
+
+    delta: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDone:
+    """A tool call to which nothing more will be added; run it only when `call.complete`."""
+
+    call: ToolCall
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A whole image: its URL, mostly a data URL. `raw` is the object that the provider sent."""
+
+    url: str
+    choice: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def media_type(self) -> str | None:
+        """The media type of a data URL, such as `image/png`; None for another URL."""
+        head, comma, _ = self.url[:200].partition(",")
+        return head[len("data:") :].split(";")[0] or None if comma and head.startswith("data:") else None
+
+    @property
+    def data(self) -> bytes | None:
+        """The bytes of a base64 data URL; None for another URL or for damaged base64."""
+        head, _, encoded = self.url.partition(",")
+        if not (head.startswith("data:") and head.endswith(";base64")):
+            return None
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDelta:
+    """A piece of audio: base64 as sent (join the strings, then decode), and a piece of its transcript."""
+
+    data: str
+    transcript: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A citation, a parsed file or a reference, as the provider sent it."""
+
+    annotation: Mapping[str, Any]
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A comment: the server lives, `waited` seconds after the last progress, in the given `phase`."""
+
+    waited: float
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Another request follows in `wait` seconds because of `cause`; nothing had been handed out."""
+
+    wait: float
+    cause: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The answer begins again with attempt `attempt`: what was handed out before is void."""
+
+    attempt: int
+    cause: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The answer goes on with attempt `attempt` where it was cut."""
+
+    attempt: int
+    cause: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The finish reason of a choice; given once."""
+
+    reason: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Usage as the provider counts it; a later report replaces an earlier one."""
+
+    usage: Usage
+
+
+StreamEvent: TypeAlias = (
+    Text
+    | Reasoning
+    | Refusal
+    | ToolCallDelta
+    | ToolCallDone
+    | Image
+    | AudioDelta
+    | Annotation
+    | Heartbeat
+    | Retrying
+    | Restarted
+    | Resumed
+    | Finished
+    | UsageReport
+)
