@@ -16,7 +16,9 @@ def main() -> None:
                     case sseor.Text(delta):
                         print(delta, end="", flush=True)
         done = stream.completion
-        print(f"\nfirst token after {done.timeline.ttft_ms:.0f} ms, all after {done.timeline.total_ms:.0f} ms")
+        print(
+            f"\nfirst token after {done.timeline.ttft_ms:.0f} ms, all after {done.timeline.total_ms:.0f} ms"
+        )
         print(f"model {done.model} at {done.provider}, {done.usage}")
 
 

@@ -69,7 +69,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _FLOORS = ("chat", "errors", "stream", "testing", "wire")
 
-__all__ = ["__version__", "errors", *_HOME_OF]  # noqa: PLE0604
+__all__ = ["__version__", "errors", *_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:

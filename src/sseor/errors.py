@@ -197,7 +197,10 @@ class ChunkError(ProtocolError):
 
 
 class GenerationError(SseorError):
-    """The provider reported a failure inside a 200 stream: `code`, `message`, `error_type`, `provider`, `retry_after`."""
+    """The provider reported a failure inside a 200 answer.
+
+    `code`, `message`, `error_type` and `provider` are its words; `retry_after` is the wait it asked for, in seconds.
+    """
 
     def __init__(
         self,

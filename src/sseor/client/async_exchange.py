@@ -79,7 +79,7 @@ class AsyncExchange:
         self._failure = None
         try:
             self._response = await self._link.http.send(request, stream=True, follow_redirects=False)
-        except Exception as error:  # noqa: BLE001 - told to the parent, which translates it
+        except Exception as error:
             self._failure = error
 
     def _signal(self, error: Exception, deadline: float, *, in_body: bool) -> Exception:

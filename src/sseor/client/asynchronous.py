@@ -5,15 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack, assert_never
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 import anyio
 import anyio.lowlevel
 
 from sseor.chat import Chunk, Completion, StreamEvent, ToolCall
 from sseor.chat.request import ChatParameters, Message
-from sseor.errors import MisuseError
-from sseor.stream import Deliver, Expired, Failed, Life, Open, Pause, Read, RetryPolicy, Script, Step, Timeouts
+from sseor.stream import Deliver, Expired, Failed, Open, Pause, Read, RetryPolicy, Script, Timeouts
 
 from .async_exchange import AsyncExchange
 from .endpoint import OPENROUTER, Endpoint
@@ -136,33 +135,27 @@ class AsyncStream(Shell):
         """Drive the script up to its next batch; () at the end of the stream."""
         self._moving = True
         try:
-            if self._life is None:
-                self._life = self._script.run(anyio.current_time(), as_chunks=as_chunks)
-                step = next(self._life)
-            else:
-                step = self._life.send(anyio.current_time())
-            while type(step) is not Deliver:
-                step = await self._take_step(self._life, step)
-        except StopIteration:
-            self._ended = True
-            await self._exchange.close()
-            return ()
+            step = self._resume(anyio.current_time(), as_chunks=as_chunks)
+            while step is not None and not isinstance(step, Deliver):
+                try:
+                    answer = await self._perform(step)
+                except (Expired, Failed) as signal:
+                    step = self._throw(signal)
+                else:
+                    step = self._send(answer)
         except BaseException as error:
             self._failed(error)
             await self._exchange.close()
             raise
         finally:
             self._moving = False
-        return step.batch
+        if step is not None:
+            return step.batch
+        self._ended = True
+        await self._exchange.close()
+        return ()
 
-    async def _take_step(self, life: Life, step: Step) -> Step:
-        try:
-            answer = await self._perform(step)
-        except (Expired, Failed) as signal:
-            return life.throw(signal)
-        return life.send(answer)
-
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: Open | Read | Pause) -> Any:
         match step:
             case Read(deadline):
                 return await self._exchange.read(deadline)
@@ -171,14 +164,10 @@ class AsyncStream(Shell):
             case Pause(until):
                 await anyio.sleep_until(until)
                 return anyio.current_time()
-            case Deliver():
-                assert_never(step)
 
 
 class AsyncClient(Configured):
-    __doc__ = f"""Streams answers from OpenRouter or a compatible server, for asyncio and trio.
-
-    {Configured.__doc__}"""
+    """Streams answers from OpenRouter or a compatible server, for asyncio and trio; arguments as for `Client`."""
 
     def _linked(self, where: Endpoint, http_client: Any) -> Link:
         return Link.for_async(where, http_client)

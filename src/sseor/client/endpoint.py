@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
@@ -15,6 +16,9 @@ OPENROUTER = "https://openrouter.ai/api/v1"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 
 _OWN_FIELDS = frozenset({"authorization", "content-type", "content-length", "host", "transfer-encoding"})
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A field name, RFC 9110 §5.6.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +119,18 @@ def _header_fields(
             raise ConfigError("app must be a pair: (URL of the app, name of the app)")
         fields["HTTP-Referer"], fields["X-OpenRouter-Title"] = app
     for name, value in (headers or {}).items():
-        if not isinstance(name, str) or not name.isascii() or name.lower() in _OWN_FIELDS:
-            raise ConfigError(f"headers may not set {name!r:.40}: the client sets it itself")
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name) or name.lower() in _OWN_FIELDS:
+            raise ConfigError(
+                f"headers may not set {name!r:.40}: no field name, or one the client sets itself"
+            )
         fields[name] = value
     for name, value in fields.items():
-        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
+        if (
+            not isinstance(value, str)
+            or not value.isascii()
+            or not value.isprintable()
+            or value != value.strip()
+        ):
             raise ConfigError(f"the header field {name!r:.40} must be printable ASCII without outer blanks")
     if key:
         fields["Authorization"] = f"Bearer {key}"

@@ -18,7 +18,15 @@ from sseor.errors import (
 _LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "anyio", "h11", "h2"})
 
 # The words of h11 and httpcore for a peer that went away, as against one that broke the format.
-_GONE = ("disconnected", "incomplete", "without sending complete", "peer closed", "closed", "reset", "terminated")
+_GONE = (
+    "disconnected",
+    "incomplete",
+    "without sending complete",
+    "peer closed",
+    "closed",
+    "reset",
+    "terminated",
+)
 
 
 def translated(error: Exception, *, in_body: bool, proxy: str = "") -> SseorError | None:
@@ -34,9 +42,7 @@ def translated(error: Exception, *, in_body: bool, proxy: str = "") -> SseorErro
 
 
 def _names(error: BaseException) -> set[str]:
-    return {
-        kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in _LIBRARIES
-    }
+    return {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in _LIBRARIES}
 
 
 def _translated(names: set[str], error: Exception, *, in_body: bool, proxy: str) -> SseorError | None:

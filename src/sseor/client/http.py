@@ -147,7 +147,9 @@ def _pool(endpoint: Endpoint, backend: Any, direct: Any, http_proxy: Any, socks_
         try:
             return socks_proxy(str(parsed.url), proxy_auth=parsed.raw_auth, **options)
         except (ImportError, RuntimeError) as error:
-            raise ConfigError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'") from error
+            raise ConfigError(
+                "a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'"
+            ) from error
     return http_proxy(
         str(parsed.url),
         proxy_auth=parsed.raw_auth,

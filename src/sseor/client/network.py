@@ -87,9 +87,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         for _, _, _, _, address in found:
             left = _positive(budget.left_to_connect(timeout), httpcore.ConnectTimeout)
             try:
-                stream = self._backend.connect_tcp(
-                    str(address[0]), port, left, local_address, socket_options
-                )
+                stream = self._backend.connect_tcp(str(address[0]), port, left, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:

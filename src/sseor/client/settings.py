@@ -16,13 +16,7 @@ MAX_EVENT_BYTES = 64 << 20
 
 
 class Configured:
-    """The part of a client that has no I/O: its arguments, checked, and the scripts it starts.
-
-    `api_key` falls back to `OPENROUTER_API_KEY`, and only for openrouter.ai. `app` is (URL, name) for attribution,
-    `headers` are further header fields of each request. `lenient` skips events that hold no chunk, and counts them.
-    `complete_when="done"` accepts `[DONE]` without a finish reason. `http_client` is a client of httpx or httpx2 of
-    your own, which you close. Raises `ConfigError` for anything that cannot be meant.
-    """
+    """The part of a client that has no I/O: its arguments, checked, and the scripts it starts."""
 
     def __init__(
         self,

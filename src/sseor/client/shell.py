@@ -6,7 +6,7 @@ from typing import Any
 
 from sseor.chat import Completion
 from sseor.errors import MisuseError, SseorError
-from sseor.stream import Life, Script
+from sseor.stream import Expired, Failed, Life, Script, Step
 
 
 class Shell:
@@ -31,6 +31,27 @@ class Shell:
         if self._reader is not None and self._reader is not reader:
             raise MisuseError("a stream is read once: another lens or loop has already started to read it")
         self._reader = reader
+
+    def _resume(self, now: float, *, as_chunks: bool) -> Step | None:
+        """Start the script, or tell it that the caller wants more; return its step, None at its end."""
+        if self._life is None:
+            self._life = self._script.run(now, as_chunks=as_chunks)
+            return next(self._life)
+        return self._send(now)
+
+    def _send(self, answer: Any) -> Step | None:
+        assert self._life is not None
+        try:
+            return self._life.send(answer)
+        except StopIteration:
+            return None
+
+    def _throw(self, signal: Expired | Failed) -> Step | None:
+        assert self._life is not None
+        try:
+            return self._life.throw(signal)
+        except StopIteration:
+            return None
 
     def _check_open(self) -> bool:
         """Return whether more may come; raise again how the stream failed, or that it was left early."""

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack, assert_never
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 from sseor.chat import Chunk, Completion, StreamEvent, ToolCall
 from sseor.chat.request import ChatParameters, Message
@@ -14,13 +14,11 @@ from sseor.stream import (
     Deliver,
     Expired,
     Failed,
-    Life,
     Open,
     Pause,
     Read,
     RetryPolicy,
     Script,
-    Step,
     Timeouts,
 )
 
@@ -144,33 +142,27 @@ class Stream(Shell):
         """Drive the script up to its next batch; () at the end of the stream."""
         self._moving = True
         try:
-            if self._life is None:
-                self._life = self._script.run(time.monotonic(), as_chunks=as_chunks)
-                step = next(self._life)
-            else:
-                step = self._life.send(time.monotonic())
-            while type(step) is not Deliver:
-                step = self._take_step(self._life, step)
-        except StopIteration:
-            self._ended = True
-            self._exchange.close()
-            return ()
+            step = self._resume(time.monotonic(), as_chunks=as_chunks)
+            while step is not None and not isinstance(step, Deliver):
+                try:
+                    answer = self._perform(step)
+                except (Expired, Failed) as signal:
+                    step = self._throw(signal)
+                else:
+                    step = self._send(answer)
         except BaseException as error:
             self._failed(error)
             self._exchange.close()
             raise
         finally:
             self._moving = False
-        return step.batch
+        if step is not None:
+            return step.batch
+        self._ended = True
+        self._exchange.close()
+        return ()
 
-    def _take_step(self, life: Life, step: Step) -> Step:
-        try:
-            answer = self._perform(step)
-        except (Expired, Failed) as signal:
-            return life.throw(signal)
-        return life.send(answer)
-
-    def _perform(self, step: Step) -> Any:
+    def _perform(self, step: Open | Read | Pause) -> Any:
         match step:
             case Read(deadline):
                 return self._exchange.read(deadline)
@@ -179,14 +171,16 @@ class Stream(Shell):
             case Pause(until):
                 time.sleep(max(0.0, until - time.monotonic()))
                 return time.monotonic()
-            case Deliver():
-                assert_never(step)
 
 
 class Client(Configured):
-    __doc__ = f"""Streams answers from OpenRouter or a compatible server, for threads; may be shared between them.
+    """Streams answers from OpenRouter or a compatible server, for threads; one client may serve many of them.
 
-    {Configured.__doc__}"""
+    `api_key` falls back to `OPENROUTER_API_KEY`, and only for openrouter.ai. `app` is (URL, name) for attribution,
+    `headers` are further header fields of each request. `lenient` skips events that hold no chunk, and counts them.
+    `complete_when="done"` accepts `[DONE]` without a finish reason. `http_client` is a client of httpx or httpx2 of
+    your own, which you close. Raises `ConfigError` for anything that cannot be meant.
+    """
 
     def _linked(self, where: Endpoint, http_client: Any) -> Link:
         return Link.for_threads(where, http_client)
@@ -279,4 +273,6 @@ def text(
     """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
     client = Client(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
     messages = messages_of(prompt)
-    return TextStream(client, client.stream(model=model, messages=messages, extra_body=extra_body, **parameters))
+    return TextStream(
+        client, client.stream(model=model, messages=messages, extra_body=extra_body, **parameters)
+    )

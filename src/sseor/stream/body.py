@@ -98,7 +98,7 @@ class Body:
     def _decide(self, opening: bytearray, *, final: bool = False) -> bytes:
         """Decide by the opening what the body is and return what to decode now, b"" while it is too early to say."""
         visible = opening.lstrip(_BLANKS)
-        if visible[:1] in (b"{", b"["):
+        if visible.startswith((b"{", b"[")):
             self._opening = None
             self._document = bytearray()
         elif self.content_type == "text/event-stream" or visible.startswith(_SIGNATURES):

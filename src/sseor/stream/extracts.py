@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sseor.chat.text import printable
 
-def extract(data: bytes | bytearray | str, *, longest: int = 200) -> str:
-    """Return the beginning of `data` as one printable line of at most `longest` characters."""
-    text = data if isinstance(data, str) else data[: longest * 4].decode("utf-8", "replace")
-    printable = "".join(character if character.isprintable() else " " for character in text[: longest * 4])
-    line = " ".join(printable.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+LONGEST = 200
+
+
+def extract(data: bytes | bytearray | str) -> str:
+    """Return the beginning of `data` as one printable line of at most 200 characters, blanks folded."""
+    text = data if isinstance(data, str) else data[: LONGEST * 8].decode("utf-8", "replace")
+    return printable(" ".join(text[: LONGEST * 8].split()), LONGEST)

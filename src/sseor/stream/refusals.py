@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from urllib.parse import urljoin, urlsplit
 
-from sseor.chat import Failure
+from sseor.chat import Failure, codec
 from sseor.errors import GenerationError, ProtocolError, SseorError, StatusError
 
 from .extracts import extract
@@ -39,25 +38,22 @@ def refused(head: Head, body: bytes, secret: str) -> SseorError:
         error = ProtocolError(f"the server answered {status}: no body where the answer should be")
         error.retryable = True
         return error
-    failure = Failure.from_object(_parsed(body), status)
+    failure = Failure.from_object(_parsed(body), status) or Failure(code=status)
     text = extract(body)
-    is_markup = text.startswith("<")
-    message = failure.message if failure else ("" if is_markup else text)
+    message = failure.message or ("" if text.startswith(("<", "{", "[")) else text)
     phrase = _PHRASES.get(status, "the server failed" if status >= 500 else "the request was refused")
     hint = retry_after(head.headers, head.date)
-    if hint is None and failure:
-        hint = failure.retry_after
-    retryable = failure.retryable if failure else _is_transient(status)
     return StatusError(
         f"{phrase} (HTTP {status})" + (f": {message}" if message else ""),
         status=status,
-        code=failure.code if failure else None,
+        code=failure.code,
         message=message,
-        error_type=failure.error_type if failure else None,
-        provider=failure.provider if failure else None,
+        error_type=failure.error_type,
+        provider=failure.provider,
         body=text,
-        retry_after=hint,
-        retryable=retryable or (status == 402 and "retry-after" in head.headers),
+        retry_after=failure.retry_after if hint is None else hint,
+        # 402 has a transient form, the in-flight budget; it alone carries a hint.
+        retryable=failure.retryable or (status == 402 and hint is not None),
     )
 
 
@@ -77,14 +73,10 @@ def failed_generation(failure: Failure, secret: str) -> GenerationError:
     )
 
 
-def _is_transient(status: int) -> bool:
-    return status in (408, 409, 425, 429) or status >= 500
-
-
 def _parsed(body: bytes) -> object:
     try:
-        return json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        return codec.loads(body)
+    except ValueError:
         return None
 
 
