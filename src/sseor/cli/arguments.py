@@ -1,0 +1,100 @@
+"""What may be written behind `sseor`, and the help texts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sseor._version import __version__
+
+__all__ = ["OPENROUTER", "build_parser"]
+
+OPENROUTER = "https://openrouter.ai/api/v1"
+DEMO_PROMPT = "What am I looking at?"
+
+DEADLINES = {
+    "connect": (10, "for a connection, TLS included"),
+    "silence": (30, "without any byte, once the answer has shown a sign of life"),
+    "first-token": (120, "until the answer begins; heartbeats do not count"),
+    "stall": (120, "without progress within the answer; heartbeats do not count"),
+    "total": (None, "for everything, retries included"),
+}
+
+STYLE: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+
+DESCRIPTION = """\
+Streams answers of language models from OpenRouter, or any server that speaks the same protocol.
+It never takes a cut answer for a whole one, never waits for ever, and keeps every word that came."""
+
+EPILOG = """\
+begin here:
+  sseor demo                                        no key and no network needed
+  export OPENROUTER_API_KEY=sk-or-…                 a key from https://openrouter.ai/keys
+  sseor chat -m openai/gpt-5-mini "Why is the sea salty?"
+  git diff | sseor chat -m openai/gpt-5-mini "Write a commit message" > message.txt
+
+The answer goes to standard output, the status to standard error.
+Exit code 0 means that the answer is whole; sseor chat --help lists the others."""
+
+EXIT_CODES = """\
+exit codes:
+   0  the answer is whole            7  a deadline passed: silence, first token, stall, total
+   1  a bug in sseor                 8  the provider reported a failure
+   2  usage, options or key          9  token limit or content filter ended the text
+   3  no connection                 10  the answer could not be written
+   4  refused with an HTTP status  130  interrupted by Ctrl-C
+   5  the server broke protocol    141  nobody reads the output any more
+   6  the answer was cut short"""
+
+CHAT = """\
+Asks one question and prints the answer as it comes.
+What is piped in is put behind the prompt. With openrouter.ai the key is taken from OPENROUTER_API_KEY;
+with another --base-url no key is sent unless --key-env names one."""
+
+DEMO = """\
+Starts sseor's own server on 127.0.0.1, which behaves like OpenRouter, and asks it: the same command as
+sseor chat, with another base URL. No key and no network are needed."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; its result has `command`, None when there was none."""
+    parser = argparse.ArgumentParser(prog="sseor", description=DESCRIPTION, epilog=EPILOG, **STYLE)
+    parser.add_argument("--version", action="version", version=f"sseor {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    asking: dict[str, Any] = {"epilog": EXIT_CODES, **STYLE}
+    chat = commands.add_parser("chat", help="ask a model, stream its answer", description=CHAT, **asking)
+    chat.add_argument("prompt", nargs="?", help="the question; may also be piped in")
+    chat.add_argument("-m", "--model", required=True, help="the model, such as openai/gpt-5-mini")
+    chat.add_argument(
+        "--base-url", default=OPENROUTER, metavar="URL", help=f"another server (default: {OPENROUTER})"
+    )
+    chat.add_argument("--key-env", metavar="NAME", help="the environment variable that holds the API key")
+    _add_common(chat)
+    demo = commands.add_parser("demo", help="watch a stream: no key, no network", description=DEMO, **asking)
+    demo.add_argument("prompt", nargs="?", default=DEMO_PROMPT, help=f"default: {DEMO_PROMPT}")
+    demo.set_defaults(model="sseor/demo", key_env=None)
+    _add_common(demo)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", metavar="TEXT", help="a system message, put before the prompt")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="end the answer after N tokens")
+    parser.add_argument("--temperature", type=float, metavar="T", help="0 (sober) to 2 (wild)")
+    parser.add_argument("--attempts", type=int, default=3, metavar="N", help="requests at most (3)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no status line; errors are still told")
+    group = parser.add_argument_group("deadlines", "seconds, or off")
+    for name, (default, meaning) in DEADLINES.items():
+        shown = "off" if default is None else default
+        group.add_argument(
+            f"--{name}",
+            type=seconds,
+            default=default,
+            metavar="S",
+            help=f"at most S seconds {meaning} (default: {shown})",
+        )
+
+
+def seconds(text: str) -> float | None:
+    """Return a number of seconds, or None for `off`; whether it is a sensible one is checked by the library."""
+    return None if text == "off" else float(text)

@@ -1,0 +1,123 @@
+"""`sseor chat` and `sseor demo`: one code path, two base URLs."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import sseor
+from sseor.chat import Heartbeat, Reasoning, Refusal, Retrying, Text
+from sseor.cli.exit_codes import INTERRUPTED
+from sseor.cli.prompt import read_prompt
+from sseor.cli.summary import verdict
+from sseor.cli.terminal import Answer, StatusLine
+from sseor.errors import ConfigError, SseorError
+from sseor.testing import LoopbackServer
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["chat", "demo"]
+
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Ask the loopback server; return the exit code."""
+    prompt = read_prompt(options.prompt, sys.stdin, must_wait=False)
+    with LoopbackServer() as server:
+        return _ask(options, prompt, server.base_url, None)
+
+
+def chat(options: argparse.Namespace) -> int:
+    """Ask a model; return the exit code."""
+    key = _key(options.key_env, options.base_url)
+    return _ask(options, read_prompt(options.prompt, sys.stdin), options.base_url, key)
+
+
+def _key(variable: str | None, base_url: str) -> str | None:
+    """Return the key of the named variable; None leaves the choice to the client."""
+    if variable is not None:
+        key = os.environ.get(variable, "")
+        if not key.strip():
+            raise ConfigError(f"no API key: the environment variable {variable} is not set")
+        return key
+    if _is_openrouter(base_url) and not os.environ.get(KEY_VARIABLE, "").strip():
+        raise ConfigError(f"no API key: set {KEY_VARIABLE} to yours (sseor demo needs none)")
+    return None
+
+
+def _is_openrouter(base_url: str) -> bool:
+    try:
+        return urlsplit(base_url).hostname == "openrouter.ai"
+    except ValueError:
+        return False
+
+
+def _ask(options: argparse.Namespace, prompt: str, base_url: str, key: str | None) -> int:
+    timeouts = sseor.Timeouts(
+        connect=options.connect,
+        silence=options.silence,
+        first_token=options.first_token,
+        stall=options.stall,
+        total=options.total,
+    )
+    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+    if options.system is not None:
+        messages.insert(0, {"role": "system", "content": options.system})
+    parameters = {"max_tokens": options.max_tokens, "temperature": options.temperature}
+    given = {name: value for name, value in parameters.items() if value is not None}
+    retries = sseor.RetryPolicy(attempts=options.attempts)
+    answer = Answer(_tolerant(sys.stdout))
+    status = StatusLine(None if options.quiet else sys.stderr)
+    client = sseor.Client(api_key=key, base_url=base_url, timeouts=timeouts, retries=retries)
+    with client, client.stream(model=options.model, messages=messages, **given) as stream:
+        status.show(f"connecting to {urlsplit(base_url).netloc}")
+        try:
+            _show(stream, answer, status)
+            code, line = verdict(stream.completion)
+        except KeyboardInterrupt:
+            code, line = INTERRUPTED, f"interrupted; {len(stream.completion.text)} characters were kept"
+        finally:
+            status.clear()
+            answer.end()
+    status.end(line)
+    return code
+
+
+def _show(stream: sseor.Stream, answer: Answer, status: StatusLine) -> None:
+    """Write the answer as it comes, and beside it how it goes."""
+    heartbeats = pieces = 0
+    for event in stream:
+        match event:
+            case Text(delta, 0) | Refusal(delta, 0):
+                pieces += 1
+                if answer.is_terminal:
+                    status.clear()
+                answer.write(delta)
+                state = f"answering · {pieces} pieces"
+            case Reasoning():
+                pieces += 1
+                state = f"thinking · {pieces} pieces"
+            case Heartbeat(waited):
+                heartbeats += 1
+                state = f"waiting {waited:.1f} s · {heartbeats} heartbeats"
+            case Retrying(wait, cause):
+                told = cause.detail if isinstance(cause, SseorError) else type(cause).__name__
+                state = f"next attempt in {wait:.1f} s, because: {told}"
+            case _:
+                continue
+        if not (answer.is_terminal and answer.begun):
+            status.show(state)
+
+
+def _tolerant(stdout: Any) -> Any:
+    """Return stdout, made to write a question mark for what its encoding lacks."""
+    if stdout is None:
+        raise ConfigError("standard output is closed")
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="replace")
+    return stdout

@@ -1,0 +1,62 @@
+"""`main`: the command line from its arguments to its exit code; whatever goes wrong is one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from sseor.cli.arguments import build_parser
+from sseor.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, UNWRITABLE, exit_code, sentence
+from sseor.cli.terminal import StatusLine, UnwritableError, printable
+from sseor.errors import SseorError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (those of the process by default) ask for; return its exit code.
+
+    `docs/cli.md` lists the codes.
+    """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return _end(INTERRUPTED, "interrupted")
+    except SseorError as error:
+        return _end(exit_code(error), sentence(error))
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
+    except UnwritableError as error:
+        _forget_stdout()
+        return _end(UNWRITABLE, f"the answer could not be written: {error}")
+    except Exception as error:  # the last wall: a newcomer is told that it is our fault, without a traceback
+        return _end(UNEXPECTED, f"this is a bug in sseor ({type(error).__name__}); please report it")
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
+    from sseor.cli.chat import chat, demo
+
+    return {"chat": chat, "demo": demo}[options.command](options)
+
+
+def _end(code: int, text: str) -> int:
+    StatusLine(sys.stderr).end(f"sseor: {printable(text)}")
+    return code
+
+
+def _forget_stdout() -> None:
+    """Let what is still buffered go nowhere, or the interpreter would complain about it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,94 @@
+"""The two outputs: the answer on stdout, a status line on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from typing import TextIO
+
+__all__ = ["Answer", "StatusLine", "UnwritableError", "printable"]
+
+CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
+"""C0 and C1: a terminal obeys them, so none may come from a model or a server."""
+
+CONTROLS_IN_TEXT = {code: None for code in CONTROLS if chr(code) not in "\n\t"}
+REDRAW = 0.1
+"""Seconds between two states of the status line."""
+
+CLEAR_LINE = "\r\x1b[K"
+
+
+def printable(text: str) -> str:
+    """Return the text as one line without control characters."""
+    return " ".join(text.split()).translate(CONTROLS)
+
+
+class UnwritableError(Exception):
+    """The answer could not be written; the text says why."""
+
+
+class Answer:
+    """Writes the text as it comes, at once; to a terminal without control characters, into a pipe as it is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.is_terminal = stream.isatty()
+        self.begun = False
+        self._stream = stream
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        """Write a piece of the answer and flush it; `BrokenPipeError` when nobody reads it any more."""
+        shown = text.translate(CONTROLS_IN_TEXT) if self.is_terminal else text
+        if shown:
+            try:
+                self._stream.write(shown)
+                self._stream.flush()
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise UnwritableError(error.strerror or type(error).__name__) from error
+            self.begun, self._last = True, shown[-1]
+
+    def end(self) -> None:
+        """End the line on a terminal, where a prompt follows; into a pipe nothing is added."""
+        if self.is_terminal and self.begun and self._last != "\n":
+            self.write("\n")
+
+
+class StatusLine:
+    """One line that is drawn again and again on a terminal; elsewhere only its last state is written.
+
+    `stream` may be None (a closed stderr); what cannot be written is left out: no answer is lost for a status.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._is_terminal = stream is not None and stream.isatty()
+        self._drawn_at = 0.0
+        self._visible = False
+
+    def show(self, text: str) -> None:
+        """Draw a passing state; too soon after the last one it is left out."""
+        now = time.monotonic()
+        if self._is_terminal and now - self._drawn_at >= REDRAW:
+            width = shutil.get_terminal_size().columns - 1
+            self._write(CLEAR_LINE + printable(text)[:width])
+            self._drawn_at, self._visible = now, True
+
+    def clear(self) -> None:
+        """Take the line away, to make room for the answer."""
+        if self._visible:
+            self._write(CLEAR_LINE)
+            self._visible = False
+
+    def end(self, text: str) -> None:
+        """Write the last state, as a line that stays."""
+        self.clear()
+        self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write(text)
+                self._stream.flush()
