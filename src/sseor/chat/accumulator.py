@@ -1,13 +1,12 @@
 """Chunks to events and to the completion.
 
-Two paths give the same result. The general one reads every field. The fast one is for the chunk that repeats the one
-before it in everything but its text, as nearly all do: what is repeated changes nothing, so only the text is
-added. What "the rest" is, a `_Pattern` has learned from the chunk before.
+Two paths give the same result. The general one reads every field. The fast one is for the chunk that is like
+the one before it but for its text, as nearly all are: what is repeated changes nothing, so only the text is
+added. To tell, the new text is put into a copy of the chunk before, and the two are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sseor.chat.assembly import ChoiceAssembly
@@ -15,35 +14,53 @@ from sseor.chat.chunks import Chunk, FinishReason, Usage
 from sseor.chat.completion import Completion
 from sseor.chat.events import StreamEvent, Text, UsageReport
 from sseor.chat.failures import Failure
-from sseor.chat.pattern import NO_PATTERN, learn
+from sseor.chat.likeness import likeness
 from sseor.chat.text import clean, clean_value
 from sseor.chat.verdict import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sseor.chat.timeline import Timeline
 
 __all__ = ["Accumulator"]
 
 _KNOWN_FIELDS = frozenset(
-    "id object created model provider choices usage x_groq error debug service_tier system_fingerprint"
-    " openrouter_metadata obfuscation".split()
+    [
+        "id",
+        "object",
+        "created",
+        "model",
+        "provider",
+        "choices",
+        "usage",
+        "x_groq",
+        "error",
+        "debug",
+        "service_tier",
+        "system_fingerprint",
+        "openrouter_metadata",
+        "obfuscation",
+    ]
 )
+_UNLIKE: tuple[dict[str, Any], dict[str, Any]] = ({}, {})  # no chunk with choices is like an empty one
 _FAILED_WORDS = frozenset({"network_error", "error"})
 
 
 class Accumulator:
     """Assembles one answer.
 
-    `generated`: text, reasoning, a refusal, a piece of a tool call, an image or audio has come · `failure`: what the
-    provider reported, also where it hid a failure behind a benign finish reason · `usage`: the last one sent.
+    `generated`: text, reasoning, a refusal, a piece of a tool call, an image or audio has come · `failure`:
+    what the provider reported, also where it hid a failure behind a benign finish reason · `usage`: the last
+    one sent.
     """
 
     def __init__(self) -> None:
         self.generated = False
         self.failure: Failure | None = None
         self.usage: Usage | None = None
-        self._pattern = NO_PATTERN
-        self._growing = ChoiceAssembly(0)  # the choice that the pattern belongs to
+        self._like, self._like_delta = _UNLIKE
+        self._growing = ChoiceAssembly(0)  # the choice of the chunk before
         self._choices: dict[int, ChoiceAssembly] = {}
         self._named: dict[str, Any] = {}
         self._router_metadata: dict[str, Any] | None = None
@@ -52,25 +69,15 @@ class Accumulator:
     def add(self, chunk: Chunk) -> list[StreamEvent]:
         """Take the next chunk; return the events it gives, in order, none when it brings nothing."""
         raw = chunk.raw
-        pattern = self._pattern
         try:
-            if len(raw) == pattern.size and pattern.rest(raw) == pattern.values:
-                (choice,) = raw["choices"]
-                delta = choice["delta"]
-                content = delta["content"]
-                if (
-                    type(content) is str
-                    and content
-                    and len(choice) == pattern.choice_size
-                    and len(delta) == pattern.delta_size
-                    and pattern.choice_rest(choice) == pattern.choice_values
-                    and pattern.delta_rest(delta) == pattern.delta_values
-                ):
-                    text = self._growing.text.add(content)
-                    return [Text(text, self._growing.index)] if text else []
-        except (LookupError, TypeError, ValueError):
-            pass  # another shape: the general path tells
-        return self._add(chunk)
+            content = raw["choices"][0]["delta"]["content"]
+        except (LookupError, TypeError):
+            return self._add(chunk)
+        self._like_delta["content"] = content
+        if raw != self._like or type(content) is not str or not content:
+            return self._add(chunk)
+        text = self._growing.text.add(content)
+        return [Text(text, self._growing.index)] if text else []
 
     def _add(self, chunk: Chunk) -> list[StreamEvent]:
         self._note(chunk.raw)
@@ -92,12 +99,14 @@ class Accumulator:
                 self.usage = usage
                 events.append(UsageReport(usage))
         self.failure = chunk.error or self.failure
-        self._pattern = learn(chunk.raw) if len(events) == 1 and type(events[0]) is Text else NO_PATTERN
+        self._like, self._like_delta = _UNLIKE
+        if len(events) == 1 and type(events[0]) is Text:
+            self._like, self._like_delta = likeness(chunk.raw) or _UNLIKE
         return events
 
     def end(self) -> list[StreamEvent]:
         """Flush what waits for more: half a surrogate pair, tool calls not announced yet."""
-        self._pattern = NO_PATTERN
+        self._like, self._like_delta = _UNLIKE
         return [event for index in sorted(self._choices) for event in self._choices[index].end()]
 
     @property

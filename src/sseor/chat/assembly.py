@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat.chunks import Choice, FinishReason, tool_call_objects
 from sseor.chat.completion import CompletedChoice
@@ -14,14 +13,39 @@ from sseor.chat.reasoning import ReasoningDetails
 from sseor.chat.text import GrowingText, clean, clean_value
 from sseor.chat.tool_calls import ToolCalls
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 __all__ = ["ChoiceAssembly"]
 
 _KNOWN_CHOICE_FIELDS = frozenset(
-    "index delta message text reasoning finish_reason native_finish_reason logprobs error usage".split()
+    [
+        "index",
+        "delta",
+        "message",
+        "text",
+        "reasoning",
+        "finish_reason",
+        "native_finish_reason",
+        "logprobs",
+        "error",
+        "usage",
+    ]
 )
 _KNOWN_DELTA_FIELDS = frozenset(
-    "role content reasoning reasoning_content reasoning_details refusal tool_calls function_call images audio"
-    " annotations".split()
+    [
+        "role",
+        "content",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "refusal",
+        "tool_calls",
+        "function_call",
+        "images",
+        "audio",
+        "annotations",
+    ]
 )
 
 

@@ -2,12 +2,12 @@
 
 A view keeps the object in `raw` and reads from it, so that nothing is lost and unknown fields stay reachable.
 What compatible servers do differently (`message` or `text` for `delta`, `reasoning_content` for `reasoning`,
-content as an array of parts, usage elsewhere) is understood here and nowhere else; a field of a wrong type reads as absent.
+content as an array of parts, usage elsewhere) is understood here and nowhere else; a field of a wrong type reads
+as absent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,11 +17,13 @@ from sseor.chat.text import clean, printable
 from sseor.chat.tool_calls import ToolCallDelta, as_index, fragment_of
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Mapping
+
 
 __all__ = ["Choice", "Chunk", "Delta", "FinishReason", "TokenDetails", "Usage", "finish_reason"]
 
 # A server that counts beyond this does not count choices.
+new = object.__new__
 MAX_CHOICES = 1024
 
 
@@ -141,8 +143,7 @@ class Usage(View):
     @property
     def cost(self) -> float | None:
         """What the account pays, as a float; see `cost_decimal` for sums."""
-        cost = self.raw.get("cost")
-        return float(cost) if type(cost) in (int, float) else None
+        return None if self.cost_decimal is None else float(self.cost_decimal)
 
     @property
     def cost_decimal(self) -> Decimal | None:
@@ -151,7 +152,7 @@ class Usage(View):
         A float's shortest form gives back any decimal of up to 15 digits, and all that JavaScript writes.
         """
         cost = self.raw.get("cost")
-        return Decimal(repr(cost)) if type(cost) in (int, float) else None
+        return Decimal(repr(cost)) if type(cost) is int or type(cost) is float else None
 
     @property
     def cost_details(self) -> Mapping[str, Any]:
@@ -175,25 +176,23 @@ class Usage(View):
 
 
 class Delta(View):
-    """What a chunk adds to one choice."""
+    """What a chunk adds to one choice.
 
-    __slots__ = ()
+    `content` is the visible text, the text parts joined where the content is an array; None when there is
+    none. Halves of a surrogate pair that a server cut apart read as U+FFFD in it; the events of a stream join
+    them.
+    """
+
+    __slots__ = ("content",)
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.raw = raw
+        self.content = clean(visible_text(raw)) if raw.get("content") is not None else None
 
     @property
     def role(self) -> str | None:
         """The role, `assistant` where a server says any."""
         return self._text("role")
-
-    @property
-    def content(self) -> str | None:
-        """The visible text, the text parts joined where content is an array; None when there is none.
-
-        Halves of a surrogate pair that a server cut apart read as U+FFFD here; the events of a stream join them.
-        """
-        content = self.raw.get("content")
-        if type(content) is str and content.isascii():
-            return content
-        return clean(visible_text(self.raw)) if content is not None else None
 
     @property
     def reasoning(self) -> str | None:
@@ -235,34 +234,19 @@ class Delta(View):
 
 
 class Choice(View):
-    """One of the answers that a chunk carries on."""
+    """One of the answers that a chunk carries on.
 
-    __slots__ = ("_position",)
+    `index` is its place in the chunk where a server sends none, or an impossible one; `delta` is what the
+    server sent as such or in its place, empty when there is nothing.
+    """
+
+    __slots__ = ("delta", "index")
 
     def __init__(self, raw: Mapping[str, Any], position: int = 0) -> None:
         self.raw = raw
-        self._position = position
-
-    @property
-    def index(self) -> int:
-        """The choice's index; its place in the chunk where a server sends none, or an impossible one."""
-        index = as_index(self.raw.get("index"))
-        return index if index is not None and 0 <= index < MAX_CHOICES else self._position
-
-    @property
-    def delta(self) -> Delta:
-        """The delta, or what the server sent in its place; empty when there is nothing."""
-        delta = self.raw.get("delta")
-        if type(delta) is dict and delta.get("content"):
-            return Delta(delta)
-        if type(delta) is not dict:
-            delta = _object(self.raw.get("message"))
-        text = self.raw.get("text")  # the legacy route, and Together beside an empty delta
-        if type(text) is str and text and not content_parts(delta):
-            delta = {**delta, "content": text}
-        if "reasoning" in self.raw and "reasoning" not in delta:
-            delta = {**delta, "reasoning": self.raw["reasoning"]}
-        return Delta(delta)
+        index = as_index(raw.get("index"))
+        self.index = index if index is not None and 0 <= index < MAX_CHOICES else position
+        self.delta = Delta(_delta_of(raw))
 
     @property
     def message(self) -> Delta:
@@ -332,10 +316,20 @@ class Chunk(View):
     def choices(self) -> list[Choice]:
         """The choices; empty in usage, debug and some error chunks."""
         found = self.raw.get("choices")
+        try:  # one choice with plain text, as nearly always: 0.4 µs instead of 1.2
+            (raw,) = found  # type: ignore[misc]
+            inner = raw["delta"]
+            text = inner["content"]
+            if raw["index"] == 0 and type(text) is str and text:
+                delta = new(Delta)
+                delta.raw, delta.content = inner, text if text.isascii() else clean(text)
+                choice = new(Choice)
+                choice.raw, choice.index, choice.delta = raw, 0, delta
+                return [choice]
+        except (LookupError, TypeError, ValueError):
+            pass
         if type(found) is not list:
             return []
-        if len(found) == 1 and type(found[0]) is dict:
-            return [Choice(found[0])]
         return [Choice(raw, position) for position, raw in enumerate(found) if type(raw) is dict]
 
     @property
@@ -358,6 +352,19 @@ class Chunk(View):
         return (
             f"<Chunk {self.id or 'without id'}, {len(self.choices)} choices{', error' if self.error else ''}>"
         )
+
+
+def _delta_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the delta of a choice, or one made of what the server sent in its place."""
+    delta = choice.get("delta")
+    if type(delta) is not dict:
+        delta = _object(choice.get("message"))
+    text = choice.get("text")  # the legacy route, and Together beside an empty delta
+    if type(text) is str and text and not content_parts(delta):
+        delta = {**delta, "content": text}
+    if "reasoning" in choice and "reasoning" not in delta:
+        delta = {**delta, "reasoning": choice["reasoning"]}
+    return delta
 
 
 def tool_call_objects(delta: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """JSON in one place: the fastest decoder at hand, with results that do not depend on which one it is.
 
-`orjson` is used when it is importable, else `msgspec`, else the standard library. All of them refuse NaN, infinities
-and control characters; integers beyond 64 bits become floats, as in `orjson` (`loads_exact` keeps them, for tool
-arguments); nesting deeper than `MAX_DEPTH` is refused, so that no later walk over the value can exhaust the
-stack. What a fast decoder refuses is tried again with the standard library, which accepts lone surrogates.
+`orjson` is used when it is importable, else `msgspec`, else the standard library. All of them refuse NaN,
+infinities and control characters. Integers beyond 64 bits become floats, as in `orjson`; `loads_exact` keeps them,
+for the arguments of tools. Nesting deeper than `MAX_DEPTH` is refused, so that no later walk over a value can
+exhaust the stack. What a fast decoder refuses is tried again with the standard library, which accepts lone
+surrogates.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_DEPTH", "dumps", "loads", "loads_exact", "select", "selected"]
+__all__ = ["MAX_DEPTH", "SHALLOW", "dumps", "fast", "loads", "loads_exact", "select", "selected"]
 
-MAX_DEPTH = 100
+MAX_DEPTH = 250
+# A document of fewer bytes cannot be nested too deeply: each level takes at least two.
+SHALLOW = 2 * MAX_DEPTH
 
-_DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
+_DIGITS = bytes(byte if byte < ord("0") or byte > ord("9") else ord("0") for byte in range(256))
 _LONG_RUN = b"0" * 19
 
 
@@ -38,7 +41,7 @@ def _finite(digits: str) -> float:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is no JSON")
 
 
 _standard = json.JSONDecoder(parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant)
@@ -47,88 +50,90 @@ _exact = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 def _standard_loads(data: str | bytes) -> Any:
     text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+    return _decode(_standard, text)
+
+
+def _decode(decoder: json.JSONDecoder, text: str) -> Any:
     try:
-        value, end = _standard.raw_decode(
-            text
-        )  # a tenth faster than decode(), which also takes blanks around it
-        if end == len(text):
-            return value
-    except ValueError:
-        pass
+        return decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return _standard.decode(text)
 
 
-def _msgspec_loads() -> Callable[[bytes | str], Any]:
+def _msgspec_loads() -> Callable[[str | bytes], Any]:
     msgspec = import_module("msgspec")
     decode = msgspec.json.Decoder().decode
 
-    def loads_64_bit(data: bytes | str) -> Any:
+    def loads_64_bit(data: str | bytes) -> Any:
         octets = data.encode() if isinstance(data, str) else data
         if _LONG_RUN in octets.translate(_DIGITS):
             raise ValueError("perhaps an integer beyond 64 bits, which msgspec would keep")
         try:
             return decode(octets)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(str(error)) from None
 
     return loads_64_bit
 
 
-def _load_codec(name: str) -> Callable[[Any], Any]:
-    if name == "orjson":
-        fast: Callable[[Any], Any] = import_module("orjson").loads
-        return fast
-    return _msgspec_loads() if name == "msgspec" else _standard_loads
+def _load_codec(name: str) -> Callable[[str | bytes], Any]:
+    if name == "json":
+        return _standard_loads
+    if name == "msgspec":
+        return _msgspec_loads()
+    loads_bare: Callable[[str | bytes], Any] = import_module(name).loads
+    return loads_bare
 
 
-_fast: Callable[[Any], Any] = _standard_loads
-_name = "json"
+fast: Callable[[str | bytes], Any] = _standard_loads
+"""The bare decoder in use: raises ValueError for all it refuses, and does not look at the depth of nesting."""
+
+_selected = "json"
 
 
 def select(name: str | None = None) -> str:
-    """Use the decoder `name` (`orjson`, `msgspec`, `json`), or the first importable of these; return its name."""
-    global _fast, _name
+    """Use the decoder `name` (`orjson`, `msgspec`, `json`), or the first importable of them; return its name.
+
+    Raises ImportError when the named one is not installed.
+    """
+    global fast, _selected
     for candidate in (name,) if name else ("orjson", "msgspec", "json"):
         try:
-            _fast, _name = _load_codec(candidate), candidate
+            fast = _load_codec(candidate)
         except ImportError:
             if name:
                 raise
         else:
+            _selected = candidate
             break
-    return _name
+    return _selected
 
 
 def selected() -> str:
     """Return the name of the decoder in use."""
-    return _name
+    return _selected
 
 
 def loads(data: str | bytes) -> Any:
     """Decode one JSON document; invalid UTF-8 becomes U+FFFD. Raises ValueError for anything else."""
     try:
-        value = _fast(data)
-    except (ValueError, RecursionError):
+        value = fast(data)
+    except ValueError:
         value = _standard_loads(data)
-    # A document of fewer characters cannot be that deep; text chunks are spared the check.
-    if len(data) > 4 * MAX_DEPTH:
-        _check_depth(data, value)
+    _check_depth(value, data)
     return value
 
 
 def loads_exact(text: str) -> Any:
     """Decode one JSON document with integers of any size. Raises ValueError for anything else."""
-    try:
-        value = _exact.decode(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    _check_depth(text, value)
+    value = _decode(_exact, text)
+    _check_depth(value, text)
     return value
 
 
-def _check_depth(data: str | bytes, value: Any) -> None:
+def _check_depth(value: Any, data: str | bytes) -> None:
+    if len(data) < SHALLOW:
+        return
     openers = (
         data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
     )
@@ -151,9 +156,10 @@ def _check_depth(data: str | bytes, value: Any) -> None:
 def dumps(value: object) -> bytes:
     """Encode as compact UTF-8 JSON. Raises ValueError or TypeError for what JSON or UTF-8 cannot hold."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return text.encode()
 
 
 select()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sseor.chat.chunks import Usage
@@ -17,6 +15,9 @@ from sseor.chat.tool_calls import ToolCall
 from sseor.chat.verdict import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
     from sseor.chat.timeline import Timeline
 
 __all__ = ["CompletedChoice", "Completion"]
@@ -26,10 +27,10 @@ __all__ = ["CompletedChoice", "Completion"]
 class CompletedChoice:
     """One choice of an answer.
 
-    `finish_reason` is the effective one: `tool_calls` where tool calls came and the server said `stop` or, with all
-    arguments whole, nothing; `raw_finish_reason` is the server's word. `reasoning_field` names the plain field in
-    which reasoning came, `reasoning_details_sent` says that `reasoning_details` came, be it as an empty array.
-    `extra` holds the last value of every other field of the choice and its deltas.
+    `finish_reason` is the effective one: `tool_calls` where tool calls came and the server said `stop` or,
+    with all arguments whole, nothing; `raw_finish_reason` is the server's word. `reasoning_field` names the
+    plain field in which reasoning came, `reasoning_details_sent` says that `reasoning_details` came, be it as
+    an empty array. `extra` holds the last value of every other field of the choice and its deltas.
     """
 
     index: int = 0
@@ -101,8 +102,8 @@ _NOTHING = CompletedChoice()
 class Completion:
     """An answer, whole or as far as it came; see `verdict`.
 
-    `text`, `tool_calls` and the like are those of the first choice; `choices` holds all. `extra` holds the last value
-    of every other field of the chunks, `debug` excepted, which echoes the prompt.
+    `text`, `tool_calls` and the like are those of the first choice; `choices` holds all. `extra` holds the
+    last value of every other field of the chunks, `debug` excepted, which echoes the prompt.
     """
 
     choices: list[CompletedChoice] = field(default_factory=list)

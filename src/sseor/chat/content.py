@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["content_parts", "reasoning_field", "reasoning_text", "visible_text"]
 
@@ -45,8 +47,8 @@ def is_text_part(part: Mapping[str, Any]) -> bool:
 def reasoning_text(delta: Mapping[str, Any]) -> str:
     """Return the reasoning of a delta once, though several fields may carry it.
 
-    `reasoning` comes before `reasoning_content`, these before the entries of `reasoning_details`, and last the
-    `thinking` parts of the content (Mistral).
+    `reasoning` comes before `reasoning_content`, these before the entries of `reasoning_details`, and last
+    the `thinking` parts of the content (Mistral).
     """
     name = reasoning_field(delta)
     if name is not None:

@@ -1,20 +1,21 @@
 """What a stream hands out: immutable events, made for `match`.
 
-Every event that bears text bears only what is new; all text encodes as UTF-8. `choice` is the index of the choice it
-belongs to. `StreamEvent` is the union of all.
+Every event that bears text bears only what is new; all text encodes as UTF-8. `choice` is the index of the
+choice it belongs to. `StreamEvent` is the union of all.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sseor.chat.tool_calls import ToolCall, ToolCallDelta
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sseor.chat.chunks import Usage
 
 __all__ = [
@@ -36,37 +37,54 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Text:
+class _Piece:
+    """A piece of text; read-only by properties, since a frozen dataclass takes 2.5 times as long to make."""
+
+    __slots__ = ("_choice", "_delta")
+    __match_args__ = ("delta", "choice")
+
+    def __init__(self, delta: str, choice: int = 0) -> None:
+        self._delta = delta
+        self._choice = choice
+
+    @property
+    def delta(self) -> str:
+        """The piece."""
+        return self._delta
+
+    @property
+    def choice(self) -> int:
+        """The index of the choice."""
+        return self._choice
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Piece) or type(other) is not type(self):
+            return NotImplemented
+        return self._delta == other._delta and self._choice == other._choice
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._delta, self._choice))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(delta={self._delta!r}, choice={self._choice!r})"
+
+
+class Text(_Piece):
     """A piece of the visible answer."""
 
-    delta: str
-    choice: int = 0
-
-    # The generated __init__ of a frozen dataclass takes 0.47 µs on CPython 3.11, this one 0.26.
-    def __init__(self, delta: str, choice: int = 0) -> None:
-        _set_delta(self, delta)
-        _set_choice(self, choice)
+    __slots__ = ()
 
 
-_set_delta = Text.delta.__set__  # type: ignore[attr-defined]
-_set_choice = Text.choice.__set__  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(_Piece):
     """A piece of the reasoning."""
 
-    delta: str
-    choice: int = 0
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(_Piece):
     """A piece of a refusal."""
 
-    delta: str
-    choice: int = 0
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

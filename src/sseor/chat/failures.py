@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["RETRYABLE_STATUSES", "Failure"]
 
@@ -17,12 +19,27 @@ RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(5
 # error_type (protocol notes §7.2) and the words of other servers, as HTTP statuses.
 _STATUS_OF_WORD = {
     **dict.fromkeys(
-        (
-            "context_length_exceeded max_tokens_exceeded token_limit_exceeded string_too_long invalid_request"
-            " invalid_prompt content_policy_violation refusal invalid_image image_too_large image_too_small"
-            " unsupported_image_format image_download_failed invalid_request_error badrequesterror"
-            " bad_request content_filter model_not_found wrong_endpoint"
-        ).split(),
+        [
+            "context_length_exceeded",
+            "max_tokens_exceeded",
+            "token_limit_exceeded",
+            "string_too_long",
+            "invalid_request",
+            "invalid_prompt",
+            "content_policy_violation",
+            "refusal",
+            "invalid_image",
+            "image_too_large",
+            "image_too_small",
+            "unsupported_image_format",
+            "image_download_failed",
+            "invalid_request_error",
+            "badrequesterror",
+            "bad_request",
+            "content_filter",
+            "model_not_found",
+            "wrong_endpoint",
+        ],
         400,
     ),
     **dict.fromkeys(("authentication", "authentication_error", "invalid_api_key"), 401),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat import codec
 from sseor.chat.events import Annotation, AudioDelta, Image
 from sseor.chat.text import GrowingText, clean, clean_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Annotations", "Audio", "GrowingAudio", "Images"]
 

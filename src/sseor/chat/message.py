@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sseor.chat import codec
 from sseor.chat.text import clean_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sseor.chat.completion import CompletedChoice
     from sseor.chat.tool_calls import ToolCall
 
@@ -18,8 +19,9 @@ __all__ = ["assistant_message", "tool_result"]
 def assistant_message(choice: CompletedChoice) -> dict[str, Any]:
     """Return the choice as an assistant message.
 
-    Incomplete tool calls are left out, since every provider refuses half an argument string; so is Anthropic's
-    reasoning without its signature. Of the annotations only files go back, so that they are not parsed again.
+    Incomplete tool calls are left out, since every provider refuses half an argument string; so is
+    Anthropic's reasoning without its signature. Of the annotations only files go back, so that they are not
+    parsed again.
     """
     message: dict[str, Any] = {"role": "assistant", "content": choice.text}
     calls = [call.to_message() for call in choice.tool_calls if call.complete]

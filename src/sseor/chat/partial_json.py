@@ -22,10 +22,10 @@ _TOKEN = re.compile(
 
 
 def partial_object(text: str) -> dict[str, Any]:
-    """Return the object that `text`, the beginning of a JSON object, has shown so far; `{}` before anything is sure.
+    """Return the object that `text`, the beginning of one, has shown so far; `{}` before anything is sure.
 
-    A string value may be one that still grows. A number or a literal counts once something follows it. The text
-    is scanned once, up to the first thing that is no JSON.
+    A string value may be one that still grows. A number or a literal counts once something follows it. The
+    text is scanned once, up to the first thing that is no JSON.
     """
     kept, closers = _longest_prefix(text)
     try:

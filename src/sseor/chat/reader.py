@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat import codec
 from sseor.chat.chunks import Chunk
 from sseor.chat.failures import error_of
 from sseor.chat.text import printable
 from sseor.errors import ChunkError
-from sseor.wire import Event, Unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sseor.wire import Event, Unfinished
 
 __all__ = ["Reader"]
 
+new = object.__new__
 DONE = "[DONE]"
 MAX_EXTRACT = 200
 
@@ -35,9 +39,9 @@ _KINDS = {"content": (str, list, dict), "tool_calls": (list,)}
 class Reader:
     """Reads the events of one attempt.
 
-    `done`: `[DONE]` came, and whatever follows is ignored · `number`: events read, from 1 · `skipped`: malformed
-    events that a lenient reader left out · `unterminated`: the last event lacked its blank line and was accepted ·
-    `truncated`: the body ended inside an event, whose beginning was dropped.
+    `done`: `[DONE]` came, and whatever follows is ignored · `number`: events read, from 1 · `skipped`:
+    malformed events that a lenient reader left out · `unterminated`: the last event lacked its blank line and
+    was accepted · `truncated`: the body ended inside an event, whose beginning was dropped.
     """
 
     __slots__ = ("done", "lenient", "number", "skipped", "truncated", "unterminated")
@@ -58,12 +62,17 @@ class Reader:
         if self.done:
             return ()
         self.number += 1
-        try:
-            raw = codec.loads(event.data_bytes)
-            if len(raw["choices"]) == 1 and type(raw["choices"][0]["delta"]["content"]) is str:
-                return (Chunk(raw),)
-        except (ValueError, LookupError, TypeError):
-            pass
+        data = event.data_bytes
+        if len(data) < codec.SHALLOW:  # the plain text chunk, which needs no second look
+            try:
+                raw = codec.fast(data)
+                (choice,) = raw["choices"]
+                if type(choice["delta"]["content"]) is str:
+                    chunk = new(Chunk)
+                    chunk.raw = raw
+                    return (chunk,)
+            except (ValueError, LookupError, TypeError):
+                pass
         return self._read_unusual(event)
 
     def finish(self, unfinished: Unfinished | None) -> Sequence[Chunk]:
@@ -105,9 +114,10 @@ class Reader:
         )
 
     def _chunks(self, data: str, name: str) -> tuple[list[Chunk], list[tuple[str, str]]]:
-        """Return the chunks in an event's data, and the faults found there, each with the text that is at fault.
+        """Return the chunks in an event's data, and the faults found there, each with its text.
 
-        Data that is no JSON as a whole is read line by line: some servers forget the blank lines between events.
+        Data that is no JSON as a whole is read line by line: some servers forget the blank lines between
+        events.
         """
         chunks: list[Chunk] = []
         faults: list[tuple[str, str]] = []

@@ -1,15 +1,18 @@
 """`reasoning_details`: fragments merged into the entries that must be sent back unmodified (protocol notes §5.4).
 
-Runs of the same text type are one entry. `index` is no key: many providers send 0 every time. A signature comes in a
-trailing fragment without text, perhaps after the first content; once an entry has one, further text begins the next.
+Runs of the same text type are one entry. `index` is no key: many providers send 0 every time. A signature
+comes in a trailing fragment without text, perhaps after the first content; once an entry has one, further
+text begins the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat.text import GrowingText, clean_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["ReasoningDetails"]
 
@@ -45,8 +48,8 @@ class _Entry:
     def snapshot(self) -> dict[str, Any]:
         """Return the entry as it stands."""
         fields = clean_value(self.fields)
-        if self.name is not None and self.text:
-            fields[self.name] = str(self.text)
+        if self.name is not None and (text := str(self.text)):
+            fields[self.name] = text
         return dict(fields)
 
 

@@ -1,19 +1,22 @@
-"""Tool calls: their fragments, and their assembly by rules that survive what servers do with index, id and name.
+"""Tool calls: their assembly by rules that survive what servers do with index, id and name.
 
-The rules are those of the protocol notes §5.3.1: an id names a call, an index names the call that last used it, and
-a fragment with neither continues the call touched last. Arguments are joined once and parsed only when asked for.
+The rules are those of the protocol notes §5.3.1: an id names a call, an index names the call that last used
+it, and a fragment with neither continues the call touched last. Arguments are joined once and parsed only
+when asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat import codec
 from sseor.chat.partial_json import partial_object
 from sseor.chat.text import GrowingText, clean, clean_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["ToolCall", "ToolCallDelta", "ToolCalls", "as_index", "parse_arguments"]
 
@@ -22,8 +25,8 @@ __all__ = ["ToolCall", "ToolCallDelta", "ToolCalls", "as_index", "parse_argument
 class ToolCallDelta:
     """One fragment of a tool call, as an event and as the chunk's view of it.
 
-    In an event `index` is the call's place and `id` its id so far; in a chunk both are as sent, None when missing.
-    `name` and `arguments` are what this fragment brings; `raw` is the object the provider sent.
+    In an event `index` is the call's place and `id` its id so far; in a chunk both are as sent, None when
+    missing. `name` and `arguments` are what this fragment brings; `raw` is the object the provider sent.
     """
 
     index: int | None
@@ -48,9 +51,10 @@ class ToolCallDelta:
 class ToolCall:
     """One tool call of an answer.
 
-    `arguments` is the string as sent, `complete` whether it is one whole JSON object that nothing can change any
-    more (no arguments at all are `{}`). `extra` holds the fields to send back besides, such as Gemini's
-    `extra_content` with its thought signature. A call without an id got an invented one of nine letters and digits.
+    `arguments` is the string as sent, `complete` whether it is one whole JSON object that nothing can change
+    any more (no arguments at all are `{}`). `extra` holds the fields to send back besides, such as Gemini's
+    `extra_content` with its thought signature. A call without an id got an invented one of nine letters and
+    digits.
     """
 
     index: int
@@ -150,7 +154,17 @@ def fragment_of(raw: Mapping[str, Any], choice: int = 0) -> ToolCallDelta:
 class OpenCall:
     """One call while it grows."""
 
-    __slots__ = ("announced", "arguments", "extra", "id", "index", "invented_id", "name", "repeats_name")
+    __slots__ = (
+        "announced",
+        "arguments",
+        "extra",
+        "id",
+        "index",
+        "invented_id",
+        "length",
+        "name",
+        "repeats_name",
+    )
 
     def __init__(self, index: int, seed: str) -> None:
         self.index = index
@@ -159,6 +173,7 @@ class OpenCall:
         self.invented_id = hashlib.sha256(f"{seed}/{index}".encode()).hexdigest()[:9]
         self.name = ""
         self.arguments = GrowingText()
+        self.length = 0
         self.extra: dict[str, Any] = {}
         self.announced = False
         self.repeats_name = False
@@ -185,20 +200,20 @@ class OpenCall:
         if name == self.name:
             self.repeats_name = True
             return ""
-        if self.arguments:
+        if self.length:
             return ""
         self.name += name
         return name
 
     def _is_repeated(self, arguments: str) -> bool:
         """Tell a whole call that is sent again from a further slice of its arguments."""
-        if not arguments or len(arguments) != self.arguments.length or arguments != str(self.arguments):
+        if not arguments or len(arguments) != self.length or arguments != str(self.arguments):
             return False
         return parse_arguments(arguments) is not None
 
     def is_whole(self) -> bool:
         """Tell whether arguments have come and are one whole object."""
-        return bool(self.arguments) and parse_arguments(str(self.arguments)) is not None
+        return self.length > 0 and parse_arguments(str(self.arguments)) is not None
 
     def snapshot(self, *, settled: bool) -> ToolCall:
         """Return the call as it stands; `settled` when no further fragment is to be expected."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Verdict"]
 
@@ -13,10 +15,11 @@ __all__ = ["Verdict"]
 class Verdict:
     """What was seen of a stream's end.
 
-    `saw_finish`: every choice gave a finish reason · `saw_done`: `[DONE]` came · `saw_usage` · `clean_end`: the body
-    ended as HTTP says it should. `failed`: the provider reported a failure · `unterminated`: the last event lacked its
-    blank line and was accepted · `skipped_events`: malformed events left out by a lenient reader · `not_streamed`: the
-    answer came in one piece. `complete_when` is the policy: `finish`, or `done` for servers without finish reasons.
+    `saw_finish`: every choice gave a finish reason · `saw_done`: `[DONE]` came · `saw_usage` · `clean_end`:
+    the body ended as HTTP says it should. `failed`: the provider reported a failure · `unterminated`: the
+    last event lacked its blank line and was accepted · `skipped_events`: malformed events left out by a
+    lenient reader · `not_streamed`: the answer came in one piece. `complete_when` is the policy: `finish`, or
+    `done` for servers without finish reasons.
     """
 
     saw_finish: bool = False
