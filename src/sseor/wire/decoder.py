@@ -1,24 +1,31 @@
-"""Lines to events: the interpretation of an event stream (WHATWG HTML §9.2.6), fed as bytes arrive."""
+"""Lines to events: the interpretation of an event stream (WHATWG HTML §9.2.6), fed as bytes arrive.
+
+Three shapes of read take a short cut that does what the general way, line by line, would do: a read inside a
+line, a read that is one whole event, and a read of such events in a row. Each spares about a microsecond.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from .events import Comment, Event
-from .lines import LineBuffer
+from .events import Comment, Event, ReceivedComment, ReceivedEvent
+from .lines import CR, LF, LineBuffer
+
+# Larger reads gain nothing from the short cut for one event, and it would copy them once more.
+_SMALL_READ = 64 << 10
 
 # Longer numbers fit no float and no clock, and from 641 digits on `int` may be told to refuse.
 _RETRY_DIGITS = 300
 
 
 class EventTooLargeError(ValueError):
-    """An event, a comment or an unfinished line grew beyond `limit` bytes.
+    """An event, a comment or an unfinished line grew beyond `limit` bytes; its decoder is of no more use.
 
     `events` holds what the same `feed` had completed before it, in order.
     """
 
     def __init__(self, limit: int, events: list[Event | Comment] | None = None) -> None:
-        super().__init__(limit, events)
+        super().__init__(limit)
         self.limit = limit
         self.events = events or []
 
@@ -37,21 +44,39 @@ class Unfinished(NamedTuple):
     line: bytes
 
 
-class Decoder:
+class Decoder(LineBuffer):
     """Turns the bytes of one event stream into events and comments, whatever the reads that bring them.
 
-    `max_event_bytes` bounds one event: its data so far and the line being read; a comment counts alike.
+    `max_event_bytes` bounds each line, and the data of an event together with the line being read.
     """
 
+    __slots__ = (
+        "_between_blocks",
+        "_data",
+        "_ended",
+        "_event",
+        "_failed",
+        "_id",
+        "_idle",
+        "_last_event_id",
+        "_max_event_bytes",
+        "_reconnection_time",
+        "_small_read",
+    )
+
     def __init__(self, max_event_bytes: int = 64 << 20) -> None:
-        self._limit = max_event_bytes
-        self._lines = LineBuffer()
-        self._data: list[bytes] = []
-        self._data_size = 0
-        self._event = ""
-        self._id = ""
+        if max_event_bytes < 1:
+            raise ValueError(f"max_event_bytes must be at least 1, not {max_event_bytes}")
+        super().__init__(max_event_bytes)
+        self._max_event_bytes = max_event_bytes
+        self._small_read = min(_SMALL_READ, max_event_bytes)
+        self._data: bytes | bytearray | None = None  # the data buffer; None until the block has a `data` line
+        self._event = ""  # the event type buffer
+        self._id = ""  # the last event ID buffer
         self._last_event_id = ""
         self._reconnection_time: int | None = None
+        self._between_blocks = False  # nothing is pending but, perhaps, the first line of a block …
+        self._idle = False  # … and not even that
         self._ended = False
         self._failed = False
 
@@ -71,25 +96,24 @@ class Decoder:
         Raises EventTooLargeError beyond the limit, now and at each later call; RuntimeError after `end`;
         TypeError for anything but bytes.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"feed() takes bytes as they come from the network, not {type(data).__name__}")
-        if self._ended:
-            raise RuntimeError("feed() after end(): a decoder reads one stream; make a new one for the next")
-        if self._failed:
-            raise EventTooLargeError(self._limit)
-        items: list[Event | Comment] = []
-        for line in self._lines.add(bytes(data)).splitlines():
-            if not line:
-                self._dispatch(items)
-            elif len(line) + self._data_size > self._limit:
-                self._fail(items)
-            elif line[0] == 0x3A:
-                items.append(Comment(line[2:] if line[1:2] == b" " else line[1:]))
-            else:
-                self._field(line)
-        if self._lines.size + self._data_size > self._limit:
-            self._fail(items)
-        return items
+        if data.__class__ is bytes:
+            if self._idle:
+                # A read that is one whole event of one `data` line, the common case.
+                if len(data) <= self._small_read:
+                    line, _, rest = data.partition(b"\n")
+                    value = line.removeprefix(b"data: ")
+                    if rest == b"\n" and value != line and CR not in value:
+                        event = ReceivedEvent()
+                        event._data = value
+                        event._event = "message"
+                        event._id = self._last_event_id
+                        return [event]
+            # A read inside a line.
+            elif (room := self._room - len(data)) > 0 and data and LF not in data and CR not in data:
+                self._room = room
+                self._parts.append(data)
+                return []
+        return self._read(data)
 
     def end(self) -> Unfinished | None:
         """Say that the stream is over; return what it left unfinished, None if it ended between events."""
@@ -97,40 +121,138 @@ class Decoder:
             self._ended = True
             return None
         self._ended = True
-        line = self._lines.take()
-        if not line and not self._data and not self._event and self._id == self._last_event_id:
+        self._idle = self._between_blocks = False
+        if self._start:
+            return Unfinished(None, self._start)
+        line = self._take()
+        if not line and not self._open_block():
             return None
         reconnection_time = self._reconnection_time
-        if line and line[0] != 0x3A:
-            self._field(line)
-        self._reconnection_time = reconnection_time  # the line never ended
-        event = Event(b"\n".join(self._data), self._event, self._id) if self._data else None
+        self._interpret([line] if line else [], [], within_limit=True)
+        self._reconnection_time = reconnection_time  # it is in force when its line ends, and this one did not
+        self._between_blocks = False
+        event = None if self._data is None else Event(bytes(self._data), self._event, self._id)
         return Unfinished(event, line)
 
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if name == b"data":
-            self._data.append(value)
-            self._data_size += len(value) + 1
-        elif name == b"event":
-            self._event = value.decode("utf-8", "replace")
-        elif name == b"id":
+    def _read(self, data: bytes | bytearray | memoryview) -> list[Event | Comment]:
+        """Do what `feed` does, whatever the state and the bytes."""
+        if not self._between_blocks or data.__class__ is not bytes:
+            data = self._admit(data)
+        items: list[Event | Comment] = []
+        if LF in data or CR in data:
+            if self._parts:
+                data = self._take(data)
+            within_limit = len(data) <= self._line_limit
+            values: list[bytes] = []
+            if self._between_blocks and within_limit and data.startswith(b"data: "):
+                values, data = _plain_values(data)
+            if values:
+                # A read that ends or brings whole events of one `data` line each.
+                last_event_id = self._last_event_id
+                for value in values:
+                    event = ReceivedEvent()
+                    event._data = value
+                    event._event = "message"
+                    event._id = last_event_id
+                    items.append(event)
+            else:
+                lines = data.splitlines()
+                end = data[-1]
+                self._after_cr = end == CR
+                data = b"" if end in (LF, CR) else lines.pop()
+                self._interpret(lines, items, within_limit)
+            self._idle = self._between_blocks
+        if data:
+            self._idle = False
+            if not self._keep(data):
+                raise self._too_large(items)
+        return items
+
+    def _admit(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Return what `data` adds to the stream; refuse what is no data, or comes too late."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"feed() takes bytes as they come from the network, not {type(data).__name__}")
+        if self._failed:
+            raise EventTooLargeError(self._max_event_bytes)
+        if self._ended:
+            raise RuntimeError("feed() after end(): a decoder reads one stream; make a new one for the next")
+        return self._after_line_end(bytes(data))
+
+    def _interpret(self, lines: list[bytes], items: list[Event | Comment], within_limit: bool) -> None:
+        """Interpret whole lines, and add to `items` what they dispatch."""
+        data, event_type = self._data, self._event
+        for line in lines:
+            if not line:
+                self._last_event_id = last_event_id = self._id
+                if data is not None:
+                    event = ReceivedEvent()
+                    event._data = data if data.__class__ is bytes else bytes(data)
+                    event._event = event_type or "message"
+                    event._id = last_event_id
+                    items.append(event)
+                    data = None
+                event_type = ""
+                continue
+            if not within_limit and len(line) + len(data or b"") > self._max_event_bytes:
+                raise self._too_large(items)
+            value = line.removeprefix(b"data: ")
+            if value == line:
+                name, _, value = line.partition(b":")
+                value = value.removeprefix(b" ")
+                if not name:
+                    comment = ReceivedComment()
+                    comment._text = value
+                    items.append(comment)
+                    continue
+                if name == b"event":
+                    event_type = value.decode("utf-8", "replace")
+                    continue
+                if name != b"data":
+                    self._field(name, value)
+                    continue
+            if data is None:
+                data = value
+            else:
+                if data.__class__ is bytes:
+                    data = bytearray(data)
+                data += b"\n"
+                data += value
+        self._data, self._event = data, event_type
+        self._line_limit = self._max_event_bytes - (len(data) if data else 0)
+        self._between_blocks = not (self._after_cr or self._open_block())
+
+    def _open_block(self) -> bool:
+        """Tell whether the block so far holds anything that its blank line would dispatch, commit or reset."""
+        return self._data is not None or self._event != "" or self._id != self._last_event_id
+
+    def _field(self, name: bytes, value: bytes) -> None:
+        """Do what the fields mean that change the stream, not the event; any other name is ignored."""
+        if name == b"id":
             if b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
             self._reconnection_time = int(value)
 
-    def _dispatch(self, items: list[Event | Comment]) -> None:
-        self._last_event_id = self._id
-        if self._data:
-            items.append(Event(b"\n".join(self._data), self._event, self._id))
-            self._data = []
-            self._data_size = 0
-        self._event = ""
-
-    def _fail(self, items: list[Event | Comment]) -> None:
+    def _too_large(self, items: list[Event | Comment]) -> EventTooLargeError:
+        """Give up: free what is pending, refuse what follows; the error to raise."""
         self._failed = True
-        self._lines.take()
-        self._data = []
-        raise EventTooLargeError(self._limit, items)
+        self._idle = self._between_blocks = False
+        self._take()
+        self._data = None
+        return EventTooLargeError(self._max_event_bytes, items)
+
+
+def _plain_values(text: bytes) -> tuple[list[bytes], bytes]:
+    """Cut `text`, which begins with `data: `, into the data of each event and what follows the last blank line.
+
+    No data, and the whole text, if the blocks are not all of one such line ended by LF.
+    """
+    end = text.rfind(b"\n\n")
+    rest = text[end + 2 :]
+    if end < 0 or LF in rest or CR in text:
+        return [], text
+    value = text[6:end]
+    if LF not in value:
+        return [value], rest
+    values = value.split(b"\n\ndata: ")
+    return ([], text) if LF in b"".join(values) else (values, rest)
