@@ -1,7 +1,7 @@
 """Events to meaning: chunks, their assembly, and what a stream hands out."""
 
 from sseor.chat.accumulator import Accumulator
-from sseor.chat.chunks import Choice, Chunk, Delta, FinishReason, TokenDetails, Usage
+from sseor.chat.chunks import Choice, Chunk, Delta
 from sseor.chat.completion import CompletedChoice, Completion
 from sseor.chat.events import (
     Annotation,
@@ -21,11 +21,13 @@ from sseor.chat.events import (
     UsageReport,
 )
 from sseor.chat.failures import Failure
+from sseor.chat.finish import FinishReason
 from sseor.chat.media import Audio
 from sseor.chat.message import tool_result
 from sseor.chat.reader import Reader
 from sseor.chat.timeline import Timeline
 from sseor.chat.tool_calls import ToolCall
+from sseor.chat.usage import TokenDetails, Usage
 from sseor.chat.verdict import Verdict
 
 __all__ = [

@@ -10,17 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sseor.chat.assembly import ChoiceAssembly
-from sseor.chat.chunks import Chunk, FinishReason, Usage
 from sseor.chat.completion import Completion
 from sseor.chat.events import StreamEvent, Text, UsageReport
 from sseor.chat.failures import Failure
+from sseor.chat.finish import FinishReason
 from sseor.chat.likeness import likeness
 from sseor.chat.text import clean, clean_value
+from sseor.chat.usage import Usage
 from sseor.chat.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sseor.chat.chunks import Chunk
     from sseor.chat.timeline import Timeline
 
 __all__ = ["Accumulator"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sseor.chat.chunks import Choice, FinishReason, tool_call_objects
+from sseor.chat.chunks import Choice, tool_call_objects
 from sseor.chat.completion import CompletedChoice
 from sseor.chat.content import content_parts, is_text_part, reasoning_field, reasoning_text, visible_text
-from sseor.chat.events import Finished, Reasoning, Refusal, StreamEvent, Text, ToolCallDone
+from sseor.chat.events import AudioDelta, Finished, Reasoning, Refusal, StreamEvent, Text, ToolCallDone
+from sseor.chat.finish import FinishReason, finish_reason
 from sseor.chat.media import Annotations, GrowingAudio, Images
 from sseor.chat.reasoning import ReasoningDetails
 from sseor.chat.text import GrowingText, clean, clean_value
 from sseor.chat.tool_calls import ToolCalls
+from sseor.chat.view import json_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +49,7 @@ _KNOWN_DELTA_FIELDS = frozenset(
         "annotations",
     ]
 )
+_CUTTING = (None, FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
 
 
 class ChoiceAssembly:
@@ -58,7 +61,6 @@ class ChoiceAssembly:
         self.generated = False
         self.raw_finish_reason: str | None = None
         self.native_finish_reason: str | None = None
-        self.finish_reason: str | None = None
         self._reasoning = GrowingText()
         self._refusal = GrowingText()
         self._details = ReasoningDetails()
@@ -85,21 +87,24 @@ class ChoiceAssembly:
                 if key not in known and value is not None:
                     self._extra[clean(key)] = clean_value(value)
         self.native_finish_reason = choice.native_finish_reason or self.native_finish_reason
-        reason = choice.finish_reason
-        if reason is not None and self.raw_finish_reason is None:
+        if choice.finish_reason is not None and self.raw_finish_reason is None:
             self.raw_finish_reason = clean(choice.raw["finish_reason"])
-            self.finish_reason = self._effective(reason)
-            events += self.end(settled=True)
+            events += self.end()
         return events
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The effective finish reason: `tool_calls` for a `stop` after tool calls, as Gemini and Ollama say it."""
+        reason = finish_reason(self.raw_finish_reason)
+        return FinishReason.TOOL_CALLS if reason == FinishReason.STOP and self._tools else reason
 
     def finished(self) -> Finished | None:
         """Return the event for the finish reason, if one came that is no failure."""
-        if self.finish_reason is None or self.finish_reason == FinishReason.ERROR:
-            return None
-        return Finished(self.finish_reason, self.index)
+        reason = self.finish_reason
+        return None if reason in (None, FinishReason.ERROR) else Finished(str(reason), self.index)
 
-    def end(self, *, settled: bool = False) -> list[StreamEvent]:
-        """Flush what was held back; announce the tool calls. `settled` when the choice really finished."""
+    def end(self) -> list[StreamEvent]:
+        """Flush what was held back, and announce the tool calls."""
         events: list[StreamEvent] = []
         if rest := self._reasoning.end():
             events.append(Reasoning(rest, self.index))
@@ -107,15 +112,21 @@ class ChoiceAssembly:
             events.append(Text(rest, self.index))
         if rest := self._refusal.end():
             events.append(Refusal(rest, self.index))
+        if rest := self._audio.end():
+            events.append(AudioDelta("", rest, self.index))
         self._details.end()
-        self._audio.end()
-        settled = settled or self.raw_finish_reason is not None
-        events += [ToolCallDone(call, self.index) for call in self._tools.announce(settled=settled)]
+        events += self._tools.end()
+        events += [ToolCallDone(call, self.index) for call in self._tools.announce(settled=self._settled)]
         return events
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the last tool call may be taken for whole: it was not cut by a limit, a filter or a failure."""
+        return self.finish_reason not in _CUTTING
 
     def snapshot(self) -> CompletedChoice:
         """Return the choice as it stands."""
-        calls = self._tools.snapshot(settled=self.raw_finish_reason is not None)
+        calls = self._tools.snapshot(settled=self._settled)
         reason = self.finish_reason
         if reason is None and calls and all(call.complete for call in calls):
             reason = FinishReason.TOOL_CALLS
@@ -156,7 +167,7 @@ class ChoiceAssembly:
         for call in tool_call_objects(delta):
             if fragment := self._tools.add(call, seed):
                 yield fragment
-        images, annotations = _objects(delta.get("images")), _objects(delta.get("annotations"))
+        images, annotations = json_objects(delta.get("images")), json_objects(delta.get("annotations"))
         for part in content_parts(delta) if type(delta.get("content")) is not str else ():
             if part.get("type") == "image_url":
                 images.append(part)
@@ -181,11 +192,3 @@ class ChoiceAssembly:
                 joined += clean_value(value)
             elif value is not None:
                 self._logprobs[clean(key)] = clean_value(value)
-
-    def _effective(self, reason: str) -> str:
-        """Return `tool_calls` for a `stop` after tool calls: Gemini and Ollama say so."""
-        return FinishReason.TOOL_CALLS if reason == FinishReason.STOP and self._tools else reason
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if type(item) is dict] if type(value) is list else []

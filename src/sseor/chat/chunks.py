@@ -8,171 +8,25 @@ as absent.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sseor.chat.content import content_parts, reasoning_text, visible_text
 from sseor.chat.failures import Failure
+from sseor.chat.finish import finish_reason
 from sseor.chat.text import clean, printable
-from sseor.chat.tool_calls import ToolCallDelta, as_index, fragment_of
+from sseor.chat.tool_calls import ToolCallDelta, fragment_of
+from sseor.chat.usage import Usage
+from sseor.chat.view import View, as_index, json_object, json_objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["Choice", "Chunk", "Delta", "FinishReason", "TokenDetails", "Usage", "finish_reason"]
+__all__ = ["Choice", "Chunk", "Delta"]
 
 # A server that counts beyond this does not count choices.
 new = object.__new__
 MAX_CHOICES = 1024
-
-
-class FinishReason:
-    """The finish reasons OpenRouter normalizes to; an open set, other words are passed on."""
-
-    STOP: Final = "stop"
-    LENGTH: Final = "length"
-    TOOL_CALLS: Final = "tool_calls"
-    CONTENT_FILTER: Final = "content_filter"
-    ERROR: Final = "error"
-
-
-_OTHER_WORDS = {
-    "function_call": FinishReason.TOOL_CALLS,
-    "tool_use": FinishReason.TOOL_CALLS,
-    "eos": FinishReason.STOP,
-    "end_turn": FinishReason.STOP,
-    "max_tokens": FinishReason.LENGTH,
-    "model_length": FinishReason.LENGTH,
-}
-
-
-def finish_reason(word: object) -> str | None:
-    """Return the finish reason that a server's word means: `STOP` is `stop`, an empty string is none."""
-    if type(word) is not str or not word.strip():
-        return None
-    lowered = word.strip().lower()
-    return _OTHER_WORDS.get(lowered, lowered if lowered in _NORMALIZED else clean(word))
-
-
-_NORMALIZED = frozenset({"stop", "length", "tool_calls", "content_filter", "error"})
-
-
-class View:
-    """Typed glasses over one JSON object; equal when the objects are."""
-
-    __slots__ = ("raw",)
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self.raw = raw
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            self.raw == other.raw if isinstance(other, View) and type(other) is type(self) else NotImplemented
-        )
-
-    def _text(self, name: str) -> str | None:
-        value = self.raw.get(name)
-        return clean(value) if type(value) is str and value else None
-
-
-class _Count:
-    """A field that holds a number of tokens, under the first of its names that is there."""
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-
-    def __get__(self, view: View | None, owner: type) -> int | None:
-        if view is not None:
-            for name in self._names:
-                if (count := as_index(view.raw.get(name))) is not None:
-                    return count
-        return None
-
-
-class TokenDetails(View):
-    """How a number of tokens is made up; every count may be None."""
-
-    __slots__ = ()
-    cached_tokens = _Count("cached_tokens")
-    cache_write_tokens = _Count("cache_write_tokens")
-    reasoning_tokens = _Count("reasoning_tokens")
-    audio_tokens = _Count("audio_tokens")
-    image_tokens = _Count("image_tokens")
-    video_tokens = _Count("video_tokens")
-    accepted_prediction_tokens = _Count("accepted_prediction_tokens")
-    rejected_prediction_tokens = _Count("rejected_prediction_tokens")
-
-    def __repr__(self) -> str:
-        return f"TokenDetails({dict(self.raw)!r})"
-
-
-class Usage(View):
-    """What was counted and what it costs, in native tokens and in credits (US dollars); each may be None."""
-
-    __slots__ = ()
-    prompt_tokens = _Count("prompt_tokens")
-    completion_tokens = _Count("completion_tokens")
-    total_tokens = _Count("total_tokens")
-
-    @property
-    def prompt_tokens_details(self) -> TokenDetails:
-        """Cached tokens and others, all included in `prompt_tokens`."""
-        details = self.raw.get("prompt_tokens_details")
-        if type(details) is dict:
-            return TokenDetails(details)
-        hit = self.raw.get("prompt_cache_hit_tokens")  # DeepSeek
-        return TokenDetails({} if hit is None else {"cached_tokens": hit})
-
-    @property
-    def completion_tokens_details(self) -> TokenDetails:
-        """Reasoning tokens and others, all included in `completion_tokens`."""
-        return TokenDetails(_object(self.raw.get("completion_tokens_details")))
-
-    @property
-    def reasoning_tokens(self) -> int | None:
-        """Tokens of `completion_tokens` that went into reasoning."""
-        return self.completion_tokens_details.reasoning_tokens
-
-    @property
-    def cached_tokens(self) -> int | None:
-        """Tokens of `prompt_tokens` that came from a cache."""
-        return self.prompt_tokens_details.cached_tokens
-
-    @property
-    def cost(self) -> float | None:
-        """What the account pays, as a float; see `cost_decimal` for sums."""
-        return None if self.cost_decimal is None else float(self.cost_decimal)
-
-    @property
-    def cost_decimal(self) -> Decimal | None:
-        """The cost in the digits that the server wrote.
-
-        A float's shortest form gives back any decimal of up to 15 digits, and all that JavaScript writes.
-        """
-        cost = self.raw.get("cost")
-        return Decimal(repr(cost)) if type(cost) is int or type(cost) is float else None
-
-    @property
-    def cost_details(self) -> Mapping[str, Any]:
-        """The provider's own price and its parts, as sent."""
-        return _object(self.raw.get("cost_details"))
-
-    @property
-    def is_byok(self) -> bool | None:
-        """Whether the caller's own provider key was used."""
-        value = self.raw.get("is_byok")
-        return value if type(value) is bool else None
-
-    @property
-    def server_tool_use(self) -> Mapping[str, Any]:
-        """Counts of server-run tools, under either of its names."""
-        return _object(self.raw.get("server_tool_use") or self.raw.get("server_tool_use_details"))
-
-    def __repr__(self) -> str:
-        counts = f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
-        return f"<Usage {counts}{'' if self.cost is None else f', cost {self.cost_decimal}'}>"
 
 
 class Delta(View):
@@ -202,7 +56,7 @@ class Delta(View):
     @property
     def reasoning_details(self) -> list[dict[str, Any]]:
         """The entries of `reasoning_details` as sent."""
-        return _objects(self.raw.get("reasoning_details"))
+        return json_objects(self.raw.get("reasoning_details"))
 
     @property
     def refusal(self) -> str | None:
@@ -217,17 +71,17 @@ class Delta(View):
     @property
     def images(self) -> list[dict[str, Any]]:
         """Image entries as sent."""
-        return _objects(self.raw.get("images"))
+        return json_objects(self.raw.get("images"))
 
     @property
     def audio(self) -> Mapping[str, Any]:
         """The audio object as sent, empty when there is none."""
-        return _object(self.raw.get("audio"))
+        return json_object(self.raw.get("audio"))
 
     @property
     def annotations(self) -> list[dict[str, Any]]:
         """Annotations as sent."""
-        return _objects(self.raw.get("annotations"))
+        return json_objects(self.raw.get("annotations"))
 
     def __repr__(self) -> str:
         return f"Delta({printable(repr(dict(self.raw)), 100)})"
@@ -266,7 +120,7 @@ class Choice(View):
     @property
     def logprobs(self) -> Mapping[str, Any]:
         """Log probabilities as sent, empty when there are none."""
-        return _object(self.raw.get("logprobs"))
+        return json_object(self.raw.get("logprobs"))
 
     def __repr__(self) -> str:
         return f"Choice(index={self.index}, delta={self.delta!r}, finish_reason={self.finish_reason!r})"
@@ -335,7 +189,7 @@ class Chunk(View):
     @property
     def usage(self) -> Usage | None:
         """Usage at the top level, in `x_groq` (Groq) or in a choice (Kimi)."""
-        places = [self.raw, _object(self.raw.get("x_groq")), *_objects(self.raw.get("choices"))]
+        places = [self.raw, json_object(self.raw.get("x_groq")), *json_objects(self.raw.get("choices"))]
         for place in places:
             usage = place.get("usage")
             if type(usage) is dict and usage:
@@ -358,7 +212,7 @@ def _delta_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the delta of a choice, or one made of what the server sent in its place."""
     delta = choice.get("delta")
     if type(delta) is not dict:
-        delta = _object(choice.get("message"))
+        delta = json_object(choice.get("message"))
     text = choice.get("text")  # the legacy route, and Together beside an empty delta
     if type(text) is str and text and not content_parts(delta):
         delta = {**delta, "content": text}
@@ -369,16 +223,8 @@ def _delta_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def tool_call_objects(delta: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the items of `delta.tool_calls`; the older `function_call` as one with index 0."""
-    calls = _objects(delta.get("tool_calls"))
+    calls = json_objects(delta.get("tool_calls"))
     function = delta.get("function_call")
     if not calls and type(function) is dict:
         return [{"index": 0, "function": function}]
     return calls
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if type(value) is dict else {}
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if type(item) is dict] if type(value) is list else []

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sseor.chat.chunks import Usage
 from sseor.chat.events import Image
 from sseor.chat.failures import Failure
 from sseor.chat.media import Audio
 from sseor.chat.message import assistant_message
 from sseor.chat.text import clean_value, printable
 from sseor.chat.tool_calls import ToolCall
+from sseor.chat.usage import Usage
 from sseor.chat.verdict import Verdict
 
 if TYPE_CHECKING:

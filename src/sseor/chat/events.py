@@ -16,7 +16,7 @@ from sseor.chat.tool_calls import ToolCall, ToolCallDelta
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sseor.chat.chunks import Usage
+    from sseor.chat.usage import Usage
 
 __all__ = [
     "Annotation",

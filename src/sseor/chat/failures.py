@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sseor.chat.text import printable
+from sseor.chat.view import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,11 +110,16 @@ def error_of(body: object) -> Any:
         return next((found for item in body if (found := error_of(item)) is not None), None)
     if not isinstance(body, dict):
         return None
-    if body.get("error"):
+    if _says_something(body.get("error")):
         return body["error"]
     if body.get("object") == "error" or (body.get("type") == "error" and "message" in body):
         return body  # flat: vLLM, Mistral
-    return next((error for error in _inner_errors(body) if error), None)
+    return next((error for error in _inner_errors(body) if _says_something(error)), None)
+
+
+def _says_something(error: object) -> bool:
+    """Tell an error from the `null`, `{}` or `{"code": null}` that good chunks bear on some servers."""
+    return any(value is not None for value in error.values()) if isinstance(error, dict) else bool(error)
 
 
 def _inner_errors(body: Mapping[str, Any]) -> Iterator[Any]:
@@ -138,8 +144,8 @@ def _from_scalar(error: object, outer: Mapping[str, Any], status: int | None) ->
 
 
 def _from_mapping(error: Mapping[str, Any], outer: Mapping[str, Any], status: int | None) -> Failure:
-    metadata = _object(error.get("metadata"))
-    availability = _object(error.get("availability")) or _object(outer.get("availability"))
+    metadata = json_object(error.get("metadata"))
+    availability = json_object(error.get("availability")) or json_object(outer.get("availability"))
     error_type = next(
         (
             word
@@ -206,7 +212,7 @@ def _is_retryable(
 
 def _retry_after(*places: Mapping[str, Any]) -> float | None:
     for place in places:
-        headers = {str(name).lower(): value for name, value in _object(place.get("headers")).items()}
+        headers = {str(name).lower(): value for name, value in json_object(place.get("headers")).items()}
         for value, unit in (
             (place.get("retry_after"), 1.0),
             (place.get("retry_after_seconds"), 1.0),
@@ -240,7 +246,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _native(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
-    inner = _object(error.get("innererror"))
+    inner = json_object(error.get("innererror"))
     for value in (
         metadata.get("raw"),
         metadata.get("provider_code"),
@@ -258,7 +264,3 @@ def _clean(text: str) -> str:
 
 def _word(value: object) -> str | None:
     return _clean(value)[:100] if type(value) is str and value.strip() else None
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if type(value) is dict else {}

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from sseor.chat import codec
 from sseor.chat.partial_json import partial_object
 from sseor.chat.text import GrowingText, clean, clean_value
+from sseor.chat.view import as_index, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ToolCall", "ToolCallDelta", "ToolCalls", "as_index", "parse_arguments"]
+__all__ = ["ToolCall", "ToolCallDelta", "ToolCalls", "parse_arguments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +118,6 @@ def parse_arguments(arguments: str) -> dict[str, Any] | None:
     return parsed if type(parsed) is dict else None
 
 
-def as_index(value: object) -> int | None:
-    """Return an index as servers write it (0, "0", 0.0), or None for anything else."""
-    if type(value) is int:
-        return value
-    if type(value) is float and value.is_integer():
-        return int(value)
-    if type(value) is str and value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
-    return None
-
-
 def as_text(value: object) -> str:
     """Return a string as it is, an object as JSON, nothing (null, an empty object) as an empty string."""
     if type(value) is str:
@@ -137,9 +127,8 @@ def as_text(value: object) -> str:
 
 def fragment_of(raw: Mapping[str, Any], choice: int = 0) -> ToolCallDelta:
     """Return the view of one item of `delta.tool_calls`."""
-    function = raw.get("function")
     # Some servers leave the inner object out and write name and arguments beside the id.
-    source = function if type(function) is dict else raw
+    source = json_object(raw.get("function")) or raw
     call_id, name = raw.get("id"), source.get("name")
     return ToolCallDelta(
         index=as_index(raw.get("index")),
@@ -282,13 +271,19 @@ class ToolCalls:
         self._calls[index] = call
         return call
 
+    def end(self) -> Iterator[ToolCallDelta]:
+        """Give what was held back of the arguments: U+FFFD for half a surrogate pair."""
+        for call in self._calls.values():
+            if rest := call.arguments.end():
+                call.length += len(rest)
+                yield ToolCallDelta(call.index, call.id or None, None, rest, self.choice)
+
     def announce(self, *, settled: bool) -> Iterator[ToolCall]:
         """Give each call that has not been announced yet, in order."""
         for index in sorted(self._calls):
             call = self._calls[index]
             if not call.announced:
                 call.announced = True
-                call.arguments.end()
                 yield call.snapshot(settled=settled or call is not self._last)
 
     def snapshot(self, *, settled: bool) -> list[ToolCall]:
