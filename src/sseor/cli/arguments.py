@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sseor._version import __version__
+from sseor.errors import ConfigError
 
-__all__ = ["OPENROUTER", "build_parser"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["OPENROUTER", "parse"]
 
 OPENROUTER = "https://openrouter.ai/api/v1"
 DEMO_PROMPT = "What am I looking at?"
@@ -56,9 +60,33 @@ Starts sseor's own server on 127.0.0.1, which behaves like OpenRouter, and asks 
 sseor chat, with another base URL. No key and no network are needed."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; its result has `command`, None when there was none."""
-    parser = argparse.ArgumentParser(prog="sseor", description=DESCRIPTION, epilog=EPILOG, **STYLE)
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, told where all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `ConfigError`."""
+        raise ConfigError(f"{message} (see {self.prog} --help)")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the arguments ask for; `ConfigError`: it cannot be understood, `SystemExit`: it is done.
+
+    A word that is not understood is not repeated: it may be a key.
+    """
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    for other in others:
+        if other.startswith("-"):
+            parser.error(f"unknown option {other.split('=')[0]}")
+        parser.error("too many words: put the prompt in quotes")
+    if options.command is None:
+        parser.print_help()
+        parser.exit()
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="sseor", description=DESCRIPTION, epilog=EPILOG, **STYLE)
     parser.add_argument("--version", action="version", version=f"sseor {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     asking: dict[str, Any] = {"epilog": EXIT_CODES, **STYLE}

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import sseor
 from sseor.chat import Heartbeat, Reasoning, Refusal, Retrying, Text
-from sseor.cli.exit_codes import INTERRUPTED
+from sseor.chat.text import printable
+from sseor.cli.exit_codes import COMPLETE, INTERRUPTED
 from sseor.cli.prompt import read_prompt
 from sseor.cli.summary import verdict
 from sseor.cli.terminal import Answer, StatusLine
@@ -43,7 +44,7 @@ def _key(variable: str | None, base_url: str) -> str | None:
     if variable is not None:
         key = os.environ.get(variable, "")
         if not key.strip():
-            raise ConfigError(f"no API key: the environment variable {variable} is not set")
+            raise ConfigError("no API key: the environment variable of --key-env is not set")
         return key
     if _is_openrouter(base_url) and not os.environ.get(KEY_VARIABLE, "").strip():
         raise ConfigError(f"no API key: set {KEY_VARIABLE} to yours (sseor demo needs none)")
@@ -80,11 +81,14 @@ def _ask(options: argparse.Namespace, prompt: str, base_url: str, key: str | Non
             _show(stream, answer, status)
             code, line = verdict(stream.completion)
         except KeyboardInterrupt:
-            code, line = INTERRUPTED, f"interrupted; {len(stream.completion.text)} characters were kept"
+            kept = len(stream.completion.text)
+            answer.write(stream.completion.text[answer.taken :])  # came in one piece with what was shown last
+            code, line = INTERRUPTED, f"sseor: interrupted; {kept} characters were kept"
         finally:
             status.clear()
             answer.end()
-    status.end(line)
+    # What is not whole is told in any case.
+    (status if code == COMPLETE else StatusLine(sys.stderr)).end(line)
     return code
 
 
@@ -98,20 +102,20 @@ def _show(stream: sseor.Stream, answer: Answer, status: StatusLine) -> None:
                 if answer.is_terminal:
                     status.clear()
                 answer.write(delta)
-                state = f"answering · {pieces} pieces"
+                state = f"answering · piece {pieces}"
             case Reasoning():
                 pieces += 1
-                state = f"thinking · {pieces} pieces"
+                state = f"thinking · piece {pieces}"
             case Heartbeat(waited):
                 heartbeats += 1
-                state = f"waiting {waited:.1f} s · {heartbeats} heartbeats"
+                state = f"waiting {waited:.1f} s · heartbeat {heartbeats}"
             case Retrying(wait, cause):
                 told = cause.detail if isinstance(cause, SseorError) else type(cause).__name__
                 state = f"next attempt in {wait:.1f} s, because: {told}"
             case _:
                 continue
         if not (answer.is_terminal and answer.begun):
-            status.show(state)
+            status.show(printable(state, 200))
 
 
 def _tolerant(stdout: Any) -> Any:

@@ -6,15 +6,26 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from sseor.cli.arguments import build_parser
-from sseor.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, UNWRITABLE, exit_code, sentence
-from sseor.cli.terminal import StatusLine, UnwritableError, printable
+from sseor.cli.arguments import parse
+from sseor.cli.exit_codes import (
+    BROKEN_PIPE,
+    COMPLETE,
+    INTERRUPTED,
+    UNEXPECTED,
+    UNWRITABLE,
+    exit_code,
+    sentence,
+)
+from sseor.cli.terminal import StatusLine, UnwritableError
 from sseor.errors import SseorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
+
+SENTENCE = 600
+"""Characters at most; a server's own words are part of it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _end(INTERRUPTED, "interrupted")
     except SseorError as error:
         return _end(exit_code(error), sentence(error))
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         _forget_stdout()
-        return BROKEN_PIPE
+        # Ctrl-C also ends the reader at the other end of a pipeline.
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else BROKEN_PIPE
     except UnwritableError as error:
         _forget_stdout()
         return _end(UNWRITABLE, f"the answer could not be written: {error}")
@@ -39,11 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    if options.command is None:
-        parser.print_help()
-        return 0
+    try:
+        options = parse(arguments)
+    except SystemExit:  # --help and --version, which have said all
+        return COMPLETE
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
 
@@ -51,7 +62,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _end(code: int, text: str) -> int:
-    StatusLine(sys.stderr).end(f"sseor: {printable(text)}")
+    from sseor.chat.text import printable
+
+    StatusLine(sys.stderr).end(f"sseor: {printable(text, SENTENCE)}")
     return code
 
 

@@ -12,31 +12,32 @@ if TYPE_CHECKING:
 
 __all__ = ["verdict"]
 
+LIMITS = {"length": "the limit of tokens was reached", "content_filter": "a content filter ended the text"}
+"""Finish reasons of answers that ended properly and are still only a part."""
+
 
 def verdict(completion: Completion) -> tuple[int, str]:
     """Return the exit code and the status line of an answer that ended properly."""
-    line = _summary(completion)
-    match completion.finish_reason:
-        case "length":
-            return LIMITED, f"{line} · the limit of tokens was reached, the text is not whole"
-        case "content_filter":
-            return LIMITED, f"{line} · a content filter ended the text"
-    return COMPLETE, line
+    reason = completion.finish_reason or "done"
+    if reason in LIMITS:
+        return LIMITED, " · ".join([f"not whole ({reason}): {LIMITS[reason]}", *_figures(completion)])
+    empty = [] if completion.text or completion.refusal else ["the answer is empty"]
+    return COMPLETE, " · ".join([f"complete ({reason})", *empty, *_figures(completion)])
 
 
-def _summary(completion: Completion) -> str:
-    """Return the status line of an answer that ended properly: verdict, times, tokens, cost."""
+def _figures(completion: Completion) -> list[str]:
+    """Return times, tokens, cost and attempts, as far as they are known."""
     timeline, usage = completion.timeline or Timeline(), completion.usage
-    parts = [f"complete ({completion.finish_reason or 'done'})"]
+    parts = []
     if timeline.first_token is not None:
         parts.append(f"first token {timeline.first_token:.2f} s")
     if timeline.ended is not None:
         parts.append(f"{timeline.ended:.2f} s in all")
     if timeline.heartbeats:
-        parts.append(f"{timeline.heartbeats} heartbeats")
+        parts.append(f"{timeline.heartbeats} heartbeat{'s' * (timeline.heartbeats > 1)}")
     if usage is not None:
         parts.append(f"{usage.prompt_tokens or 0} + {usage.completion_tokens or 0} tokens")
     parts.append("cost unknown" if completion.cost is None else f"${float(completion.cost):.6f}")
     if timeline.attempts > 1:
         parts.append(f"{timeline.attempts} attempts")
-    return " · ".join(parts)
+    return parts

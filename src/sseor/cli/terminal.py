@@ -7,21 +7,15 @@ import shutil
 import time
 from typing import TextIO
 
-__all__ = ["Answer", "StatusLine", "UnwritableError", "printable"]
+__all__ = ["Answer", "StatusLine", "UnwritableError"]
 
-CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
-"""C0 and C1: a terminal obeys them, so none may come from a model or a server."""
+CONTROLS = dict.fromkeys(code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t")
+"""C0 and C1 but for line ends and tabs: a terminal obeys them, so none may come from a model."""
 
-CONTROLS_IN_TEXT = {code: None for code in CONTROLS if chr(code) not in "\n\t"}
 REDRAW = 0.1
 """Seconds between two states of the status line."""
 
 CLEAR_LINE = "\r\x1b[K"
-
-
-def printable(text: str) -> str:
-    """Return the text as one line without control characters."""
-    return " ".join(text.split()).translate(CONTROLS)
 
 
 class UnwritableError(Exception):
@@ -29,18 +23,25 @@ class UnwritableError(Exception):
 
 
 class Answer:
-    """Writes the text as it comes, at once; to a terminal without control characters, into a pipe as it is."""
+    """Writes the text as it comes, at once; to a terminal without control characters, into a pipe as it is.
+
+    `taken` counts the characters that were given to it, `begun` says whether any were to be seen.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty()
         self.begun = False
+        self.taken = 0
         self._stream = stream
         self._last = ""
 
     def write(self, text: str) -> None:
         """Write a piece of the answer and flush it; `BrokenPipeError` when nobody reads it any more."""
-        shown = text.translate(CONTROLS_IN_TEXT) if self.is_terminal else text
+        shown = text.translate(CONTROLS) if self.is_terminal else text
+        self.taken += len(text)
         if shown:
+            # Before the write: an interrupt may come within it, and what was buffered is still written at exit.
+            self.begun, self._last = True, shown[-1]
             try:
                 self._stream.write(shown)
                 self._stream.flush()
@@ -48,7 +49,6 @@ class Answer:
                 raise
             except OSError as error:
                 raise UnwritableError(error.strerror or type(error).__name__) from error
-            self.begun, self._last = True, shown[-1]
 
     def end(self) -> None:
         """End the line on a terminal, where a prompt follows; into a pipe nothing is added."""
@@ -69,11 +69,11 @@ class StatusLine:
         self._visible = False
 
     def show(self, text: str) -> None:
-        """Draw a passing state; too soon after the last one it is left out."""
+        """Draw a passing state, one printable line; too soon after the last one it is left out."""
         now = time.monotonic()
         if self._is_terminal and now - self._drawn_at >= REDRAW:
             width = shutil.get_terminal_size().columns - 1
-            self._write(CLEAR_LINE + printable(text)[:width])
+            self._write(CLEAR_LINE + text[:width])
             self._drawn_at, self._visible = now, True
 
     def clear(self) -> None:

@@ -1,0 +1,329 @@
+"""`sseor.cli.chat`: one answer from a real socket to stdout, in this process."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+from sseor.chat import Retrying
+from sseor.cli import main, terminal
+from sseor.cli.chat import _show
+from sseor.cli.terminal import Answer, StatusLine
+from sseor.testing import (
+    Body,
+    Cut,
+    Done,
+    Event,
+    Finish,
+    Generation,
+    Heartbeats,
+    LoopbackServer,
+    OpenRouter,
+    Say,
+    Status,
+    Think,
+    Usage,
+    answer,
+    in_turn,
+    play,
+)
+from sseor.testing.shapes import data_event
+
+if TYPE_CHECKING:
+    from sseor.testing import Act
+
+KEY = "sk-or-v1-CANARY-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch, leaves_nothing_open: None) -> None:
+    """Each test has a key, an empty stdin, and leaves no socket and no thread."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+
+
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def ask(server: LoopbackServer, *options: str, prompt: str = "Why?") -> int:
+    """Ask the server, and see that the connection was let go; return the exit code."""
+    code = main(["chat", "-m", "a/b", "--base-url", server.base_url, *options, prompt])
+    assert server.wait_idle(5)
+    return code
+
+
+def test_text_on_stdout_and_status_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer and nothing else is on stdout, one line of status on stderr, and the code is 0."""
+    with LoopbackServer(play(Heartbeats(0.1, 0.05), Think("hm"), *answer("Low", " water"))) as server:
+        assert ask(server) == 0
+    out, err = capsys.readouterr()
+    assert out == "Low water"
+    assert err.startswith("complete (stop) · first token ")
+    assert "2 heartbeats · 0 + 3 tokens · $0.0" in err
+    assert err.count("\n") == 1
+
+
+def test_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model, system message, prompt with piped input, and parameters are sent; nothing that was not asked for."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"data\n")))
+    with LoopbackServer(play(*answer("x"))) as server:
+        assert ask(server, "--system", "Be brief.", "--max-tokens", "9", "--temperature", "0") == 0
+        assert ask(server) == 0
+    first, second = (request.json() for request in server.requests)
+    assert first["model"] == "a/b"
+    assert first["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Why?\n\ndata\n"},
+    ]
+    assert (first["max_tokens"], first["temperature"]) == (9, 0)
+    assert second["messages"] == [{"role": "user", "content": "Why?"}]
+    assert not {"max_tokens", "temperature"} & second.keys()
+
+
+def test_the_key_of_openrouter_goes_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another server gets no key, unless `--key-env` names one."""
+    monkeypatch.setenv("OTHER_KEY", "other")
+    with LoopbackServer(play(*answer("x"))) as server:
+        ask(server)
+        ask(server, "--key-env", "OTHER_KEY")
+    assert [request.headers["Authorization"] for request in server.requests] == [None, "Bearer other"]
+
+
+@pytest.mark.parametrize("value", [None, "", " \n"])
+@pytest.mark.parametrize("url", [[], ["--base-url", "https://openrouter.ai/api/v1/"]])
+def test_no_key_for_openrouter(
+    value: str | None, url: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a key one sentence says what to set and what needs none."""
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    if value is not None:
+        monkeypatch.setenv("OPENROUTER_API_KEY", value)
+    assert main(["chat", "-m", "a/b", *url, "Why?"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "sseor: no API key: set OPENROUTER_API_KEY to yours (sseor demo needs none)\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--key-env", "NOT_SET_ANYWHERE"], "--key-env is not set"),
+        (["--base-url", "localhost:1"], "base_url"),
+        (["--base-url", "http://[::1"], "base_url"),
+        (["--base-url", "http://example.com/v1", "--key-env", "OPENROUTER_API_KEY"], "plain http"),
+        (["--stall", "0"], "stall"),
+        (["--total", "nan"], "total"),
+        (["--attempts", "0"], "attempts"),
+        (["--temperature", "nan"], "JSON"),
+        (["--key-env", "BAD_KEY"], "API key"),
+    ],
+)
+def test_wrong_options_are_one_sentence(
+    options: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be meant ends with 2 and one sentence, before any network and without the key."""
+    monkeypatch.setenv("BAD_KEY", f"{KEY}\x01ä")
+    assert main(["chat", "-m", "a/b", *options, "Why?"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert told in err
+    assert "CANARY" not in err
+
+
+def test_a_closed_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a stdout nothing is asked."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with LoopbackServer() as server:
+        assert ask(server) == 2
+    assert server.requests == []
+    assert capsys.readouterr().err == "sseor: standard output is closed\n"
+
+
+def test_stdout_may_be_any_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that a program put in stdout's place is written to."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with LoopbackServer(play(*answer("wäter"))) as server:
+        assert ask(server) == 0
+    assert stream.getvalue() == "wäter"
+
+
+def test_an_encoding_that_lacks_a_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stdout's encoding cannot hold becomes a question mark, not a crash."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    with LoopbackServer(play(*answer("wäter"))) as server:
+        assert ask(server) == 0
+    assert raw.getvalue() == b"w?ter"
+
+
+def test_a_cut_keeps_what_came(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut answer is on stdout as far as it came, the code is 6, and the sentence counts what was kept."""
+    with LoopbackServer(play(Say("Low", " wat"), Cut())) as server:
+        assert ask(server) == 6
+    out, err = capsys.readouterr()
+    assert out == "Low wat"
+    assert "7 characters were kept; generation gen-" in err
+    assert err.count("\n") == 1
+
+
+def test_quiet_says_nothing_of_success_and_all_of_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `-q` a whole answer has no status, and one that is not whole is still told."""
+    whole, part = play(*answer("x")), play(*answer("x", finish="length"))
+    with LoopbackServer(in_turn(whole, part)) as server:
+        assert ask(server, "-q") == 0
+        assert capsys.readouterr() == ("x", "")
+        assert ask(server, "-q") == 9
+    out, err = capsys.readouterr()
+    assert out == "x"
+    assert err.startswith("not whole (length)")
+
+
+def test_a_terminal_shows_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting, thinking and retries are drawn on stderr; the answer, once begun, has the terminal to itself."""
+    monkeypatch.setattr(terminal, "REDRAW", 0.0)
+    monkeypatch.setenv("COLUMNS", "200")
+    stdout, stderr = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    busy = play(Status(503, {"error": {"code": 503, "message": "full\x1b[2J"}}, {"Retry-After": "0"}))
+    good = play(
+        Heartbeats(0.01), Think("hm"), Say("a\x07"), Heartbeats(0.01), Say("b"), Finish(), Usage(), Done()
+    )
+    with LoopbackServer(in_turn(busy, good)) as server:
+        assert ask(server) == 0
+    assert stdout.getvalue() == "ab\n"
+    drawn = stderr.getvalue().split("\r\x1b[K")
+    begun = [state.split(" ")[0] for state in drawn]
+    assert [word for word in begun if word] == ["connecting", "next", "waiting", "thinking", "complete"]
+    assert "because:" in drawn[2]
+    assert "\x1b" not in drawn[2]
+    assert drawn[-1].startswith("complete (stop)")
+    assert "2 attempts" in drawn[-1]
+
+
+def test_a_pipe_beside_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where stdout is a pipe and stderr a terminal, the status goes on while the answer comes."""
+    monkeypatch.setattr(terminal, "REDRAW", 0.0)
+    stdout, stderr = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with LoopbackServer(play(*answer("a", "b"))) as server:
+        assert ask(server) == 0
+    assert stdout.getvalue() == "ab"
+    assert "answering · piece 1\r\x1b[Kanswering · piece 2\r\x1b[K" in stderr.getvalue()
+
+
+def test_a_retry_that_has_no_sentence_of_ours() -> None:
+    """The cause of a retry is told by its sentence, or by the name of its class."""
+    stderr = Terminal()
+    stream: Any = iter([Retrying(1.25, ValueError("sk-secret"))])
+    _show(stream, Answer(io.StringIO()), StatusLine(stderr))
+    assert stderr.getvalue() == "\r\x1b[Knext attempt in 1.2 s, because: ValueError"
+
+
+def test_other_choices_and_refusals(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal is an answer; a second choice, which nobody asked for, is not printed."""
+
+    def delta(index: int, **fields: str) -> Act:
+        return Event({"choices": [{"index": index, "delta": fields, "finish_reason": None}]})
+
+    ends = Event({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"} for index in (0, 1)]})
+    with LoopbackServer(play(delta(0, refusal="No."), delta(1, content="Yes."), ends, Done())) as server:
+        assert ask(server) == 0
+    assert capsys.readouterr().out == "No."
+
+
+class Interrupted(io.StringIO):
+    """A stdout during whose first flush the user presses Ctrl-C; any further one may fail."""
+
+    def __init__(self, then: type[Exception] | None = None) -> None:
+        super().__init__()
+        self.failures: list[type[BaseException]] = [KeyboardInterrupt] + ([then] if then else [])
+
+    def flush(self) -> None:
+        """Interrupt, or fail."""
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def fileno(self) -> int:
+        """Return a descriptor that may be lost."""
+        return self.spare.fileno()
+
+    spare: IO[str]
+
+
+def two_pieces_at_once() -> Body:
+    """Return a body whose two pieces of text arrive in one read."""
+    generation = Generation("a/b")
+    return Body(b"".join(data_event(generation.chunk({"content": piece})) for piece in ("Low", " water")))
+
+
+def test_ctrl_c_keeps_what_came(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupt closes the connection at once and ends with 130; all that had arrived is on stdout."""
+    stdout = Interrupted()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with LoopbackServer(play(two_pieces_at_once(), Heartbeats(math.inf, 0.05))) as server:
+        assert ask(server, "-q") == 130
+    assert stdout.getvalue() == "Low water"
+    assert capsys.readouterr().err == "sseor: interrupted; 9 characters were kept\n"
+
+
+def test_ctrl_c_in_a_pipeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C that also ends the reader of the pipe is an interrupt, not a broken pipe."""
+    stdout = Interrupted(BrokenPipeError)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with (
+        open(os.devnull, "w") as stdout.spare,
+        LoopbackServer(play(two_pieces_at_once(), Heartbeats(math.inf, 0.05))) as server,
+    ):
+        assert ask(server) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_reader_that_leaves(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """When nobody reads stdout any more, the connection is closed and nothing is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as patch, os.fdopen(writing, "w") as stdout:
+        patch.setattr(sys, "stdout", stdout)
+        with LoopbackServer(play(Say("Low"), Heartbeats(math.inf, 0.05))) as server:
+            assert ask(server) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_demo_is_chat_with_another_base_url(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`demo` and `chat` send the same request and print the same answer; the demo needs no key."""
+    servers: list[LoopbackServer] = []
+
+    def quick() -> LoopbackServer:
+        servers.append(LoopbackServer(OpenRouter(thinking=0.1, pace=0.0)))
+        return servers[-1]
+
+    monkeypatch.setattr("sseor.cli.chat.LoopbackServer", quick)
+    with quick() as server:
+        options = ["chat", "-m", "sseor/demo", "--base-url", server.base_url]
+        assert main([*options, "Why?"]) == 0
+        chatted = capsys.readouterr()
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    assert main(["demo", "Why?"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == chatted.out
+    assert "You asked: “Why?”" in shown.out
+    assert shown.err.startswith("complete (stop)")
+    first, second = (server.requests[0] for server in servers)
+    assert first.body == second.body
+    assert [name for name, _ in first.headers.items()] == [name for name, _ in second.headers.items()]
