@@ -57,10 +57,7 @@ def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
             lines.append(bytes(line))
             line.clear()
             position += 1
-        elif data[position] == 0x0D:
-            lines.append(bytes(line))
-            line.clear()
-        elif data[position] == 0x0A:
+        elif data[position] in (0x0D, 0x0A):
             lines.append(bytes(line))
             line.clear()
         else:
@@ -115,14 +112,12 @@ def process_field(name: str, value: str, block: Block, stream: Stream) -> None:
         block.event_type_buffer = value
     if name == "data":
         block.data_buffer += value + "\n"
-    if name == "id":
-        # "If the field value does not contain U+0000 NULL": set it; otherwise, ignore the field.
-        if "\0" not in value:
-            block.last_event_id_buffer = value
-    if name == "retry":
-        # "If the field value consists of only ASCII digits": in force at once.
-        if value and all(character in "0123456789" for character in value) and len(value) <= LONGEST_RETRY:
-            stream.reconnection_time = int(value)
+    # "If the field value does not contain U+0000 NULL"; "otherwise, ignore the field".
+    if name == "id" and "\0" not in value:
+        block.last_event_id_buffer = value
+    # "If the field value consists of only ASCII digits": in force at once.
+    if name == "retry" and value.strip("0123456789") == "" and 0 < len(value) <= LONGEST_RETRY:
+        stream.reconnection_time = int(value)
 
 
 def dispatch(block: Block, stream: Stream) -> None:

@@ -9,10 +9,49 @@ from sseor.wire import Comment, Event
 # What a stream is made of, so that the rules meet each other often; any bytes at all come in between.
 _MORSELS = st.sampled_from(
     [
-        *(b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b":", b" ", b"\0", b"\xef\xbb\xbf", b"\xef", b"\xbb\xbf"),
-        *(b"data: ", b"data:", b"data", b"Data: x", b"data: {}\n\n", b"data: x\n\ndata: y\n\n", b": ping\n\n", b":\n"),
-        *(b"id: 1\n", b"id\n", b"id: a\0b\n", b"event: e\n", b"event\n", b"retry: 10\n", b"retry: +1\n", b"retry:\n"),
-        *("é".encode(), "€".encode(), "😀".encode(), b"\xe2\x82", b"\xf0\x9f", b"\xff", "\u2028\x85\x0b\x0c".encode()),
+        *(
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\n\n",
+            b"\r\r",
+            b"\r\n\r\n",
+            b":",
+            b" ",
+            b"\0",
+            b"\xef\xbb\xbf",
+            b"\xef",
+            b"\xbb\xbf",
+        ),
+        *(
+            b"data: ",
+            b"data:",
+            b"data",
+            b"Data: x",
+            b"data: {}\n\n",
+            b"data: x\n\ndata: y\n\n",
+            b": ping\n\n",
+            b":\n",
+        ),
+        *(
+            b"id: 1\n",
+            b"id\n",
+            b"id: a\0b\n",
+            b"event: e\n",
+            b"event\n",
+            b"retry: 10\n",
+            b"retry: +1\n",
+            b"retry:\n",
+        ),
+        *(
+            "é".encode(),
+            "€".encode(),
+            "😀".encode(),
+            b"\xe2\x82",
+            b"\xf0\x9f",
+            b"\xff",
+            "\u2028\x85\x0b\x0c".encode(),
+        ),
     ]
 )
 

@@ -97,18 +97,17 @@ class Decoder(LineBuffer):
         TypeError for anything but bytes.
         """
         if data.__class__ is bytes:
-            if self._idle:
+            if self._idle and len(data) <= self._small_read:
                 # A read that is one whole event of one `data` line, the common case.
-                if len(data) <= self._small_read:
-                    line, _, rest = data.partition(b"\n")
-                    value = line.removeprefix(b"data: ")
-                    if rest == b"\n" and value != line and CR not in value:
-                        event = ReceivedEvent()
-                        event._data = value
-                        event._event = "message"
-                        event._id = self._last_event_id
-                        return [event]
-            # A read inside a line.
+                line, _, rest = data.partition(b"\n")
+                value = line.removeprefix(b"data: ")
+                if rest == b"\n" and value != line and CR not in value:
+                    event = ReceivedEvent()
+                    event._data = value
+                    event._event = "message"
+                    event._id = self._last_event_id
+                    return [event]
+            # A read inside a line; anywhere else there is no room.
             elif (room := self._room - len(data)) > 0 and data and LF not in data and CR not in data:
                 self._room = room
                 self._parts.append(data)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+_Text: TypeAlias = str | bytes | bytearray | memoryview
+
 _SHOWN = 80  # characters of a long text that a repr shows
 
 
@@ -22,7 +26,7 @@ class Event:
     _event: str
     _id: str
 
-    def __init__(self, data: str | bytes, event: str = "message", id: str = "") -> None:  # noqa: A002
+    def __init__(self, data: _Text, event: str = "message", id: str = "") -> None:  # noqa: A002 - its name
         self._data = _utf8(data)
         self._event = event or "message"
         self._id = id
@@ -81,7 +85,7 @@ class Comment:
     __slots__ = ("_text",)
     __match_args__ = ("text",)
 
-    def __init__(self, text: str | bytes) -> None:
+    def __init__(self, text: _Text) -> None:
         self._text = _utf8(text)
 
     @property
@@ -109,10 +113,14 @@ class ReceivedComment(Comment):
     __init__ = object.__init__
 
 
-def _utf8(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(text)
+def _utf8(text: _Text) -> bytes:
+    if isinstance(text, str):
+        return text.encode()
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        return bytes(text)
+    raise TypeError(f"text or bytes are wanted, not {type(text).__name__}")
 
 
 def _shown(text: bytes) -> str:
-    start = text[: 4 * _SHOWN].decode("utf-8", "replace")  # a character is at most four bytes
+    start = text[: 4 * _SHOWN + 4].decode("utf-8", "replace")  # a character is at most four bytes
     return repr(start if len(start) <= _SHOWN else start[: _SHOWN - 1] + "…")
