@@ -145,6 +145,7 @@ _RETRY = [
     Case("retry sets the reconnection time", b"retry: 1500\n", reconnection_time=1500),
     Case("retry needs no event", b"retry: 7\ndata: x", reconnection_time=7, left=(_X, b"data: x")),
     Case("retry is in force when its line ends", b"retry: 7", left=(None, b"retry: 7")),
+    Case("retry right after an event", b"data: x\n\nretry: 7\n", [_X], reconnection_time=7),
     Case("the last valid retry holds", b"retry: 1\nretry: 2\nretry: x\n", reconnection_time=2),
     Case("retry may begin with zeros", b"retry: 0010\n", reconnection_time=10),
     Case("retry may be zero", b"retry:0\r", reconnection_time=0),
@@ -170,6 +171,7 @@ _COMMENTS = [
     Case(
         "comments and events keep their order", b":a\n\ndata: x\n\n:b\n\n", [Comment("a"), _X, Comment("b")]
     ),
+    Case("a comment right after an event", b"data: x\n\n: a\n", [_X, Comment("a")]),
     Case("a comment that is not UTF-8", b":\xff\n", [Comment("\ufffd")]),
     Case("a comment leaves the block closed", b": a\n", [Comment("a")]),
     Case("a comment without its end", b": a", left=(None, b": a")),

@@ -151,6 +151,14 @@ def test_buffers_other_than_bytes() -> None:
         assert type(items[0]) is type(decode([b"data: x\n\n"])[0][0])
 
 
+def test_a_cr_is_forgotten_when_the_next_line_begins() -> None:
+    """The LF that a CR may be followed by is awaited only until the next byte, whatever the buffers."""
+    decoder = Decoder()
+    assert decoder.feed(b"data: x\n\n: c\r") == [Event("x"), Comment("c")]
+    assert decoder.feed(b"data: y") == []
+    assert decoder.feed(bytearray(b"\n\n")) == [Event("y")]
+
+
 def test_a_whole_event_in_another_buffer() -> None:
     """A whole event given as a bytearray comes out as bytes that nobody else can change."""
     decoder = Decoder()
