@@ -137,19 +137,14 @@ def _check_depth(value: Any, data: str | bytes) -> None:
     openers = (
         data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
     )
-    if openers <= MAX_DEPTH:
+    if openers <= MAX_DEPTH or type(value) not in (dict, list):
         return
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        deeper: list[Any] = []
-        for item in level:
-            if type(item) is dict:
-                deeper.extend(item.values())
-            elif type(item) is list:
-                deeper.extend(item)
-        if not deeper:
+    for _ in range(MAX_DEPTH):
+        inner = [item.values() if type(item) is dict else item for item in level]
+        level = [item for items in inner for item in items if type(item) is dict or type(item) is list]
+        if not level:
             return
-        level = deeper
     raise ValueError("nested too deeply")
 
 

@@ -113,7 +113,7 @@ class Reader:
             f"event {self.number} is no chunk: {fault}: {extract}", number=self.number, extract=extract
         )
 
-    def _chunks(self, data: str, name: str) -> tuple[list[Chunk], list[tuple[str, str]]]:
+    def _chunks(self, data: str, name: str) -> tuple[Sequence[Chunk], list[tuple[str, str]]]:
         """Return the chunks in an event's data, and the faults found there, each with its text.
 
         Data that is no JSON as a whole is read line by line: some servers forget the blank lines between
@@ -129,7 +129,7 @@ class Reader:
                     faults.append((fault, line))
         elif fault is not None:
             faults.append((fault, data))
-        return chunks, faults
+        return tuple(chunks), faults
 
     def _add_document(self, data: str, name: str, chunks: list[Chunk]) -> str | None:
         """Append the chunk in `data`, if it is one; return what is wrong when it should be and is not."""

@@ -175,6 +175,7 @@ class OpenCall:
         new_arguments = (
             "" if self._is_repeated(fragment.arguments) else self.arguments.add(fragment.arguments)
         )
+        self.length += len(new_arguments)
         for key, value in fragment.raw.items():
             if key not in _KNOWN_FIELDS and value is not None:
                 self.extra[clean(key)] = clean_value(value)
