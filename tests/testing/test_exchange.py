@@ -119,7 +119,7 @@ def test_a_server_may_ask_to_close() -> None:
     [
         (b"\x00", b"application/octet-stream", b"\x00"),
         ("ö", b"text/plain; charset=utf-8", "ö".encode()),
-        ({"a": "ö"}, b"application/json", '{"a": "ö"}'.encode()),
+        ({"a": "\ud83e"}, b"application/json", b'{"a": "\\ud83e"}'),
     ],
 )
 def test_reply_is_a_whole_answer(body: object, kind: bytes, data: bytes) -> None:

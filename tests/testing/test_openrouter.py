@@ -94,6 +94,15 @@ def test_the_limit_of_tokens_is_kept(limit: int, name: str, stream: bool) -> Non
     assert last["choices"][0]["finish_reason"] == "length"
 
 
+def test_any_text_and_any_limit_is_answered() -> None:
+    """Half a surrogate pair is quoted as it came, and a limit that is none is no limit."""
+    with LoopbackServer(OpenRouter(thinking=0, pace=0)) as server:
+        for stream in (True, False):
+            response, body = ask(server, question("\ud83e", stream=stream, max_tokens=-1))
+            assert response.status == 200
+            assert b"\\ud83e" in body
+
+
 def test_the_last_question_counts() -> None:
     """The answer quotes the user's last message, the text parts of it, and shortens a long one."""
     parts = [{"type": "text", "text": "first"}, {"type": "image_url"}, {"type": "text", "text": "second"}]

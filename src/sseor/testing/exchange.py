@@ -113,7 +113,7 @@ class Exchange:
         elif isinstance(body, bytes):
             data, kind = body, "application/octet-stream"
         else:
-            data, kind = json.dumps(body, ensure_ascii=False).encode(), "application/json"
+            data, kind = json.dumps(body).encode(), "application/json"
         if not any(name.lower() == "content-type" for name, _ in fields):
             fields.append(("Content-Type", kind))
         self.head(status, fields, "length", length=len(data))

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sseor.testing.acts import Heartbeats
+from sseor.testing.connection import PeerGoneError
 from sseor.testing.reply import Reply
 from sseor.testing.shapes import Generation, Json, error_body
 
@@ -93,8 +94,9 @@ class OpenRouter:
         streamed = bool(body.get("stream"))
         try:
             (self._stream if streamed else self._whole)(reply, prompt, allowance(body))
-        finally:
+        except PeerGoneError:
             self._file(reply, streamed=streamed)
+            raise
 
     def _stream(self, reply: Reply, prompt: str, allowed: int) -> None:
         Heartbeats(self.thinking, self.cadence).perform(reply)
@@ -108,6 +110,7 @@ class OpenRouter:
             reply.pause(self.pace)
         reply.finish("stop" if len(thoughts) + len(words) <= allowed else "length")
         reply.report_usage()
+        self._file(reply, streamed=True)
         reply.done()
 
     def _whole(self, reply: Reply, prompt: str, allowed: int) -> None:
@@ -117,6 +120,7 @@ class OpenRouter:
         reply.reasoning_tokens = min(len(thoughts), allowed)
         reply.completion_tokens = reply.reasoning_tokens + len(spoken)
         reply.finish_reason = "stop" if len(thoughts) + len(words) <= allowed else "length"
+        self._file(reply, streamed=False)
         message = {"content": "".join(spoken), "reasoning": "".join(thoughts[:allowed])}
         reply.exchange.reply(
             200,
@@ -125,6 +129,7 @@ class OpenRouter:
         )
 
     def _file(self, reply: Reply, *, streamed: bool) -> None:
+        """Put the generation on record, before the client can know that it is over."""
         finish = reply.finish_reason
         record = reply.generation.record(
             reply.usage(), finish=finish, cancelled=finish is None, streamed=streamed
@@ -141,7 +146,7 @@ def tokens(text: str) -> list[str]:
 def allowance(body: Json) -> int:
     """Return how many tokens the request allows for the answer."""
     asked = body.get("max_completion_tokens") or body.get("max_tokens")
-    return asked if isinstance(asked, int) else 1 << 30
+    return asked if isinstance(asked, int) and asked > 0 else 1 << 30
 
 
 def prompt_of(messages: Iterable[Json]) -> str:
