@@ -42,7 +42,8 @@ KEY = "sk-or-v1-CANARY-0123456789"
 
 @pytest.fixture(autouse=True)
 def _surroundings(monkeypatch: pytest.MonkeyPatch, leaves_nothing_open: None) -> None:
-    """Each test has a key, an empty stdin, and leaves no socket and no thread."""
+    """Each test has a key, an empty stdin, no proxy, and leaves no socket and no thread."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
 
@@ -301,6 +302,19 @@ def test_a_reader_that_leaves(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         with LoopbackServer(play(Say("Low"), Heartbeats(math.inf, 0.05))) as server:
             assert ask(server) == 141
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("exempt", [None, "example.com"])
+def test_demo_needs_no_proxy(exempt: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment does not come between the demo and its server, and the environment is kept."""
+    monkeypatch.setattr("sseor.cli.chat.LoopbackServer", lambda: LoopbackServer(play(*answer("x"))))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    if exempt is not None:
+        monkeypatch.setenv("no_proxy", exempt)
+    assert main(["demo"]) == 0
+    assert os.environ.get("no_proxy") == exempt
 
 
 def test_demo_is_chat_with_another_base_url(

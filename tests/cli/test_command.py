@@ -43,7 +43,8 @@ KEY = "sk-or-v1-CANARY-0123456789"
 PROGRAM = [sys.executable, "-m", "sseor"]
 HTML = "<!doctype html><title>Bad gateway</title>"
 SURROUNDINGS = {name: value for name, value in os.environ.items() if name != "OPENROUTER_API_KEY"} | {
-    "CANARY": KEY
+    "CANARY": KEY,
+    "no_proxy": "127.0.0.1",
 }
 
 

@@ -62,6 +62,27 @@ def test_a_terminal_gets_a_last_line_end(pieces: list[str], shown: str) -> None:
     assert answer.begun == bool(shown)
 
 
+def test_a_status_in_the_same_file_has_its_own_line() -> None:
+    """Where stdout and stderr are one pipe, as after `2>&1`, the answer's last line is ended before the status."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stdout, os.fdopen(os.dup(writing), "w") as stderr:
+        answer = Answer(stdout, stderr)
+        answer.write("piece")
+        answer.end()
+        StatusLine(stderr).end("complete")
+        assert os.read(reading, 100) == b"piece\ncomplete\n"
+    os.close(reading)
+
+
+def test_streams_without_descriptors_are_apart() -> None:
+    """Streams of a program's own are not taken for one file."""
+    stream = io.StringIO()
+    answer = Answer(stream, io.StringIO())
+    answer.write("piece")
+    answer.end()
+    assert stream.getvalue() == "piece"
+
+
 def test_each_piece_is_flushed() -> None:
     """A reader at the other end of a pipe has each piece at once."""
     reading, writing = os.pipe()

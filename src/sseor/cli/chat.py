@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -20,6 +21,7 @@ from sseor.testing import LoopbackServer
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 __all__ = ["chat", "demo"]
 
@@ -29,8 +31,22 @@ KEY_VARIABLE = "OPENROUTER_API_KEY"
 def demo(options: argparse.Namespace) -> int:
     """Ask the loopback server; return the exit code."""
     prompt = read_prompt(options.prompt, sys.stdin, must_wait=False)
-    with LoopbackServer() as server:
+    with _no_proxy(), LoopbackServer() as server:
         return _ask(options, prompt, server.base_url, None)
+
+
+@contextlib.contextmanager
+def _no_proxy() -> Iterator[None]:
+    """Keep the proxy of the environment out of it: it cannot reach this machine's own loopback."""
+    before = os.environ.get("no_proxy")
+    os.environ["no_proxy"] = "*"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["no_proxy"]
+        else:
+            os.environ["no_proxy"] = before
 
 
 def chat(options: argparse.Namespace) -> int:
@@ -72,7 +88,7 @@ def _ask(options: argparse.Namespace, prompt: str, base_url: str, key: str | Non
     parameters = {"max_tokens": options.max_tokens, "temperature": options.temperature}
     given = {name: value for name, value in parameters.items() if value is not None}
     retries = sseor.RetryPolicy(attempts=options.attempts)
-    answer = Answer(_tolerant(sys.stdout))
+    answer = Answer(_tolerant(sys.stdout), None if options.quiet else sys.stderr)
     status = StatusLine(None if options.quiet else sys.stderr)
     client = sseor.Client(api_key=key, base_url=base_url, timeouts=timeouts, retries=retries)
     with client, client.stream(model=options.model, messages=messages, **given) as stream:

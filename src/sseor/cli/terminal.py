@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from typing import TextIO
@@ -25,11 +26,12 @@ class UnwritableError(Exception):
 class Answer:
     """Writes the text as it comes, at once; to a terminal without control characters, into a pipe as it is.
 
-    `taken` counts the characters that were given to it, `begun` says whether any were to be seen.
+    `status` is the stream of the status. `taken` counts the characters that were given to it, `begun` says whether any were to be seen.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, status: TextIO | None = None) -> None:
         self.is_terminal = stream.isatty()
+        self._ends_line = self.is_terminal or _same_place(stream, status)
         self.begun = False
         self.taken = 0
         self._stream = stream
@@ -51,9 +53,16 @@ class Answer:
                 raise UnwritableError(error.strerror or type(error).__name__) from error
 
     def end(self) -> None:
-        """End the line on a terminal, where a prompt follows; into a pipe nothing is added."""
-        if self.is_terminal and self.begun and self._last != "\n":
+        """End the line on a terminal and where the status follows in the same file; else nothing is added."""
+        if self._ends_line and self.begun and self._last != "\n":
             self.write("\n")
+
+
+def _same_place(one: TextIO, other: TextIO | None) -> bool:
+    try:
+        return other is not None and os.path.sameopenfile(one.fileno(), other.fileno())
+    except (OSError, ValueError):  # no descriptor, or a closed one
+        return False
 
 
 class StatusLine:
