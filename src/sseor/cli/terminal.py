@@ -26,7 +26,8 @@ class UnwritableError(Exception):
 class Answer:
     """Writes the text as it comes, at once; to a terminal without control characters, into a pipe as it is.
 
-    `status` is the stream of the status. `taken` counts the characters that were given to it, `begun` says whether any were to be seen.
+    `status` is the stream of the status line. `taken` counts the characters that were given to be written, `begun`
+    says whether any were to be seen.
     """
 
     def __init__(self, stream: TextIO, status: TextIO | None = None) -> None:
