@@ -60,6 +60,7 @@ class Decoder(LineBuffer):
         "_idle",
         "_last_event_id",
         "_max_event_bytes",
+        "_open_block",
         "_reconnection_time",
         "_small_read",
     )
@@ -75,6 +76,7 @@ class Decoder(LineBuffer):
         self._id = ""  # the last event ID buffer
         self._last_event_id = ""
         self._reconnection_time: int | None = None
+        self._open_block = False  # it holds what its blank line would dispatch, commit or reset
         self._between_blocks = False  # nothing is pending but, perhaps, the first line of a block …
         self._idle = False  # … and not even that
         self._ended = False
@@ -124,7 +126,7 @@ class Decoder(LineBuffer):
         if self._start:
             return Unfinished(None, self._start)
         line = self._take()
-        if not line and not self._open_block():
+        if not line and not self._open_block:
             return None
         reconnection_time = self._reconnection_time
         self._interpret([line] if line else [], [], within_limit=True)
@@ -156,9 +158,9 @@ class Decoder(LineBuffer):
                     items.append(event)
             else:
                 lines = data.splitlines()
-                end = data[-1]
-                self._after_cr = end == CR
-                data = b"" if end in (LF, CR) else lines.pop()
+                last = data[-1]
+                self._after_cr = after_cr = last == CR
+                data = b"" if after_cr or last == LF else lines.pop()
                 self._interpret(lines, items, within_limit)
             self._idle = self._between_blocks
         if data:
@@ -218,11 +220,8 @@ class Decoder(LineBuffer):
                 data += value
         self._data, self._event = data, event_type
         self._line_limit = self._max_event_bytes - (len(data) if data else 0)
-        self._between_blocks = not (self._after_cr or self._open_block())
-
-    def _open_block(self) -> bool:
-        """Tell whether the block so far holds anything that its blank line would dispatch, commit or reset."""
-        return self._data is not None or self._event != "" or self._id != self._last_event_id
+        self._open_block = data is not None or event_type != "" or self._id != self._last_event_id
+        self._between_blocks = not (self._open_block or self._after_cr)
 
     def _field(self, name: bytes, value: bytes) -> None:
         """Do what the fields mean that change the stream, not the event; any other name is ignored."""
