@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def read_body(body: bytes, cuts: Iterable[int] = (), *, lenient: bool = False) -
     assembled = Assembled(lenient=lenient)
     decoder = Decoder()
     edges = [0, *sorted(set(cuts)), len(body)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         for item in decoder.feed(body[start:end]):
             if isinstance(item, Event):
                 assembled.add(assembled.reader.read(item))

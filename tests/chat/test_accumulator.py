@@ -39,7 +39,12 @@ def plain(text: str, **fields: Any) -> Chunk:
             "model": "m",
             "provider": "P",
             "choices": [
-                {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None, "logprobs": None}
+                {
+                    "index": 0,
+                    "delta": {"role": "assistant", "content": text},
+                    "finish_reason": None,
+                    "logprobs": None,
+                }
             ],
             **fields,
         }
@@ -55,7 +60,9 @@ def slow_path(chunks: list[Chunk]) -> tuple[list[Any], Completion]:
 
 def test_texts_become_events_and_the_completion() -> None:
     """Each text is one event; the envelope is kept; usage comes as a report."""
-    assembled = assemble(plain("a"), plain("b"), plain("é"), chunk(finish="stop"), chunk(usage={"prompt_tokens": 1}))
+    assembled = assemble(
+        plain("a"), plain("b"), plain("é"), chunk(finish="stop"), chunk(usage={"prompt_tokens": 1})
+    )
     completion = assembled.completion
     assert assembled.of(Text) == [Text("a"), Text("b"), Text("é")]
     assert (completion.text, completion.model, completion.provider) == ("abé", "m", "P")
@@ -143,7 +150,14 @@ def test_two_choices_are_kept_apart() -> None:
             chunk({"content": "b"}, index=1),
             chunk({"content": "a"}, index=0),
             chunk({"content": "B"}, index=1),
-            Chunk({"choices": [{"index": 0, "delta": {"content": "A"}}, {"index": 1, "delta": {"content": "!"}}]}),
+            Chunk(
+                {
+                    "choices": [
+                        {"index": 0, "delta": {"content": "A"}},
+                        {"index": 1, "delta": {"content": "!"}},
+                    ]
+                }
+            ),
             chunk(finish="stop", index=1),
         ]
     )
@@ -185,7 +199,12 @@ def test_a_change_and_back_is_noticed() -> None:
 def test_unknown_fields_are_kept() -> None:
     """Other fields of the chunks stay in `extra`, those of the choice in its own; debug and padding do not."""
     completion = assemble(
-        chunk({"content": "a", "provider_specific_fields": {"x": 1}}, citations=["u"], obfuscation="xx", debug={"p": 1}),
+        chunk(
+            {"content": "a", "provider_specific_fields": {"x": 1}},
+            citations=["u"],
+            obfuscation="xx",
+            debug={"p": 1},
+        ),
         chunk({}, choice={"stop_reason": 7, "content_filter_results": {"hate": {"filtered": False}}}),
     ).completion
     assert completion.extra == {"citations": ["u"]}
@@ -281,7 +300,9 @@ def test_a_snapshot_is_not_changed_by_what_follows() -> None:
     assembled = Assembled().add([plain("a"), call_chunk(call("{", "f", "A", index=0))])
     before = assembled.completion
     written = json.dumps(before.to_dict())
-    assembled.add([plain("b"), call_chunk(call("}", index=0)), chunk(finish="stop", usage={"total_tokens": 1})])
+    assembled.add(
+        [plain("b"), call_chunk(call("}", index=0)), chunk(finish="stop", usage={"total_tokens": 1})]
+    )
     assert json.dumps(before.to_dict()) == written
     assert assembled.completion.text == "ab"
 
@@ -290,7 +311,11 @@ def test_deltas_cost_linear_time() -> None:
     """Ten times the one-character deltas take about ten times as long, not a hundred times."""
 
     def seconds(count: int) -> float:
-        chunks = [plain("x"), call_chunk(call("x", index=0)), chunk({"reasoning": "x", "reasoning_details": [_DETAIL]})]
+        chunks = [
+            plain("x"),
+            call_chunk(call("x", index=0)),
+            chunk({"reasoning": "x", "reasoning_details": [_DETAIL]}),
+        ]
         accumulator = Accumulator()
         start = time.process_time()
         for number in range(count):
@@ -318,7 +343,9 @@ def test_ten_thousand_chunks_weigh_less_than_a_megabyte() -> None:
     assert held < 1_000_000
 
 
-texts = st.text(st.characters(codec=None), max_size=4) | st.sampled_from(["", "a", "é", "\ud83e", "\udd8a", "🦊", "x\ud83e"])
+texts = st.text(st.characters(codec=None), max_size=4) | st.sampled_from(
+    ["", "a", "é", "\ud83e", "\udd8a", "🦊", "x\ud83e"]
+)
 odd = st.none() | st.booleans() | st.integers(-2, 3) | texts | st.lists(texts, max_size=2)
 fields = st.fixed_dictionaries(
     {"content": texts},
@@ -327,7 +354,9 @@ fields = st.fixed_dictionaries(
         "reasoning": texts | st.none(),
         "reasoning_content": texts,
         "reasoning_details": st.lists(
-            st.fixed_dictionaries({"type": st.sampled_from(["reasoning.text", "reasoning.summary", "x"]), "text": texts}),
+            st.fixed_dictionaries(
+                {"type": st.sampled_from(["reasoning.text", "reasoning.summary", "x"]), "text": texts}
+            ),
             max_size=2,
         ),
         "refusal": texts | st.none(),
@@ -340,21 +369,24 @@ fields = st.fixed_dictionaries(
         ),
         "images": st.lists(st.builds(lambda url: {"image_url": {"url": url}}, texts), max_size=2),
         "audio": st.fixed_dictionaries({}, optional={"data": texts, "transcript": texts, "id": texts}),
-        "annotations": st.lists(st.builds(lambda url: {"type": "url_citation", "url_citation": {"url": url}}, texts)),
+        "annotations": st.lists(
+            st.builds(lambda url: {"type": "url_citation", "url_citation": {"url": url}}, texts)
+        ),
         "x": odd,
     },
 )
-choices = st.fixed_dictionaries(
+choices: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"delta": fields, "index": st.sampled_from([0, 0, 0, 1, None])},
     optional={
         "finish_reason": st.sampled_from([None, "stop", "error", "", "tool_calls", "length"]),
         "native_finish_reason": st.sampled_from([None, "network_error"]),
-        "logprobs": st.none() | st.builds(lambda items: {"content": items}, st.lists(st.integers(), max_size=2)),
+        "logprobs": st.none()
+        | st.builds(lambda items: {"content": items}, st.lists(st.integers(), max_size=2)),
         "text": texts,
         "x": odd,
     },
 )
-raw_chunks = st.fixed_dictionaries(
+raw_chunks: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"choices": st.lists(choices, min_size=1, max_size=2) | st.builds(lambda one: [one], choices)},
     optional={
         "id": st.sampled_from(["g", "h", ""]),
@@ -371,7 +403,8 @@ def runs_of_chunks(draw: st.DrawFn) -> list[Chunk]:
     """Chunks of which each may be like the one before it but for its text, as in real streams."""
     found: list[Any] = []
     for _ in range(draw(st.integers(0, 8))):
-        if found and draw(st.booleans()):
+        repeated = draw(st.booleans())
+        if found and repeated:
             again = json.loads(json.dumps(found[-1]))
             again["choices"][0]["delta"]["content"] = draw(texts)
             found.append(again)
@@ -403,9 +436,13 @@ def test_the_events_join_to_the_completion_and_all_text_encodes(chunks: list[Chu
     completion = assembled.completion
     for choice in completion.choices:
         for kind, whole in ((Text, choice.text), (Reasoning, choice.reasoning), (Refusal, choice.refusal)):
-            assert "".join(event.delta for event in assembled.of(kind) if event.choice == choice.index) == whole
+            assert (
+                "".join(event.delta for event in assembled.of(kind) if event.choice == choice.index) == whole
+            )
         for one in choice.tool_calls:
-            pieces = [e for e in assembled.of(ToolCallDelta) if (e.choice, e.index) == (choice.index, one.index)]
+            pieces = [
+                e for e in assembled.of(ToolCallDelta) if (e.choice, e.index) == (choice.index, one.index)
+            ]
             assert "".join(piece.arguments for piece in pieces) == one.arguments
         if choice.audio is not None:
             pieces = [event for event in assembled.of(AudioDelta) if event.choice == choice.index]
@@ -424,10 +461,45 @@ any_json = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "choices delta message text content index finish_reason native_finish_reason logprobs reasoning"
-                " reasoning_content reasoning_details refusal tool_calls function_call function name arguments id"
-                " images image_url url audio data transcript annotations type url_citation file error usage x_groq"
-                " openrouter_metadata model cost prompt_tokens thinking".split()
+                [
+                    "choices",
+                    "delta",
+                    "message",
+                    "text",
+                    "content",
+                    "index",
+                    "finish_reason",
+                    "native_finish_reason",
+                    "logprobs",
+                    "reasoning",
+                    "reasoning_content",
+                    "reasoning_details",
+                    "refusal",
+                    "tool_calls",
+                    "function_call",
+                    "function",
+                    "name",
+                    "arguments",
+                    "id",
+                    "images",
+                    "image_url",
+                    "url",
+                    "audio",
+                    "data",
+                    "transcript",
+                    "annotations",
+                    "type",
+                    "url_citation",
+                    "file",
+                    "error",
+                    "usage",
+                    "x_groq",
+                    "openrouter_metadata",
+                    "model",
+                    "cost",
+                    "prompt_tokens",
+                    "thinking",
+                ]
             ),
             inner,
             max_size=5,
@@ -442,7 +514,10 @@ def test_any_object_at_all_is_survived(tops: list[Any], deltas: list[Any], calls
     """Any JSON object gives events or nothing, never an exception; views, message and round trip hold too."""
     raws = [top for top in tops if isinstance(top, dict)]
     raws += [{"choices": [{"delta": delta}]} for delta in deltas]
-    raws += [{"choices": [{"delta": {"tool_calls": [one], "annotations": [one], "images": [one]}}]} for one in calls]
+    raws += [
+        {"choices": [{"delta": {"tool_calls": [one], "annotations": [one], "images": [one]}}]}
+        for one in calls
+    ]
     assembled = assemble(*map(Chunk, raws))
     for one in assembled.chunks:
         repr(one), one.usage, one.error, one.created

@@ -90,7 +90,7 @@ def test_text_and_reasoning_of_the_same_words_differ() -> None:
 
 def test_matching() -> None:
     """A `match` takes events apart by position or by name."""
-    found = []
+    found: list[Any] = []
     for event in EVENTS[:5]:
         match event:
             case Text(delta):

@@ -128,6 +128,8 @@ def test_the_error_type_from_every_place(body: Any, error_type: str | None) -> N
         ({"retry_after": "9" * 5000}, None),
         ({"retry_after": "nan"}, None),
         ({"retry_after": float("inf")}, None),
+        ({"retry_after": float("nan")}, None),
+        ({"retry_after": 10**400}, None),
         ({"metadata": {"headers": {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}}}, None),
         ({"metadata": {"headers": "x", "retry_after_seconds": None}}, None),
     ],
@@ -220,8 +222,22 @@ json_values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "error code message metadata availability retryable headers retry-after retry_after choices x_groq"
-                " type raw error_type".split()
+                [
+                    "error",
+                    "code",
+                    "message",
+                    "metadata",
+                    "availability",
+                    "retryable",
+                    "headers",
+                    "retry-after",
+                    "retry_after",
+                    "choices",
+                    "x_groq",
+                    "type",
+                    "raw",
+                    "error_type",
+                ]
             ),
             inner,
             max_size=5,

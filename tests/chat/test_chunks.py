@@ -37,16 +37,45 @@ def test_a_chunk_reads_as_in_other_clients() -> None:
 @pytest.mark.parametrize("wrong", [None, 7, "", [], {}, True])
 def test_wrong_types_read_as_absent(wrong: Any) -> None:
     """Every field of every view may be of any type."""
-    names = "id object model provider service_tier system_fingerprint created choices usage x_groq".split()
+    names = [
+        "id",
+        "object",
+        "model",
+        "provider",
+        "service_tier",
+        "system_fingerprint",
+        "created",
+        "choices",
+        "usage",
+        "x_groq",
+    ]
     one = Chunk(dict.fromkeys(names, wrong))
     assert (one.choices, one.usage) == ([], None)
     assert {getattr(one, name) for name in names[:6]} == {None}
-    names = "role content reasoning reasoning_details refusal tool_calls images audio annotations".split()
+    names = [
+        "role",
+        "content",
+        "reasoning",
+        "reasoning_details",
+        "refusal",
+        "tool_calls",
+        "images",
+        "audio",
+        "annotations",
+    ]
     view = Delta(dict.fromkeys(names, wrong))
     assert (view.role, view.refusal, view.reasoning) == (None, None, None)
     assert view.content in (None, "")
-    assert (view.reasoning_details, view.tool_calls, view.images, view.annotations, view.audio) == ([], [], [], [], {})
-    choice = Choice(dict.fromkeys(["index", "delta", "logprobs", "finish_reason", "native_finish_reason"], wrong))
+    assert (view.reasoning_details, view.tool_calls, view.images, view.annotations, view.audio) == (
+        [],
+        [],
+        [],
+        [],
+        {},
+    )
+    choice = Choice(
+        dict.fromkeys(["index", "delta", "logprobs", "finish_reason", "native_finish_reason"], wrong)
+    )
     assert (choice.finish_reason, choice.native_finish_reason, choice.logprobs) == (None, None, {})
     assert choice.index == (7 if wrong == 7 and wrong is not True else 0)
 
@@ -82,7 +111,9 @@ def test_parts_of_a_delta() -> None:
     delta = choice.delta
     assert (delta.reasoning, delta.refusal, delta.content) == ("r", "no", None)
     assert delta.reasoning_details == details
-    assert [(t.index, t.id, t.function.name, t.function.arguments) for t in delta.tool_calls] == [(0, "A", "f", "{")]
+    assert [(t.index, t.id, t.function.name, t.function.arguments) for t in delta.tool_calls] == [
+        (0, "A", "f", "{")
+    ]
     assert delta.tool_calls[0].raw == call("{", "f", "A", index=0)
     assert (delta.images, delta.audio) == ([{"image_url": {"url": "u"}}], {"data": "AA"})
     assert delta.annotations == [{"type": "file"}]
@@ -97,6 +128,21 @@ def test_what_stands_in_place_of_the_delta() -> None:
     assert Choice({"text": "", "delta": {"content": ""}}).delta.content == ""
     assert Choice({"text": "a", "reasoning": "r"}).delta.reasoning == "r"
     assert Choice({"delta": {"content": "a", "reasoning": "s"}, "reasoning": "r"}).delta.reasoning == "s"
+    beside = {"index": 0, "delta": {"content": "a"}, "reasoning": "r"}
+    assert Chunk({"choices": [beside]}).choices[0].delta.reasoning == "r"
+
+
+def test_the_older_function_call_reads_as_a_fragment() -> None:
+    """`function_call` is one fragment with index 0, unless there are tool calls."""
+    assert [one.index for one in Delta({"function_call": {"name": "f"}}).tool_calls] == [0]
+    assert [one.id for one in Delta({"function_call": {}, "tool_calls": [{"id": "A"}]}).tool_calls] == ["A"]
+
+
+def test_a_choice_that_is_not_ordinary_takes_the_long_way() -> None:
+    """An empty text or another index is read as well."""
+    (empty,) = Chunk({"choices": [{"index": 0, "delta": {"content": ""}}]}).choices
+    (second,) = Chunk({"choices": [{"index": 1, "delta": {"content": "a"}}]}).choices
+    assert (empty.delta.content, second.index, second.delta.content) == ("", 1, "a")
 
 
 def test_choices_without_an_index_take_their_places() -> None:

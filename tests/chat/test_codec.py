@@ -109,7 +109,7 @@ def test_exact_integers_for_arguments() -> None:
 
 
 def test_the_fastest_importable_decoder_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `orjson`, `msgspec` is used; without both the standard library; a named one that is missing is an error."""
+    """`orjson` first, then `msgspec`, then the standard library; a named one that is missing is an error."""
     assert codec.select() == "orjson"
     monkeypatch.setitem(sys.modules, "orjson", None)
     assert codec.select() == "msgspec"

@@ -14,7 +14,12 @@ def rich() -> Completion:
     """Return a completion in which every field has a value."""
     assembled = assemble(
         chunk(
-            {"content": "a", "reasoning": "r", "refusal": "f", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]},
+            {
+                "content": "a",
+                "reasoning": "r",
+                "refusal": "f",
+                "reasoning_details": [{"type": "reasoning.text", "text": "r"}],
+            },
             model="m",
             provider="P",
             created=5,
@@ -40,10 +45,20 @@ def test_the_first_choice_is_the_completions_own() -> None:
     """Every short name reads from the first choice."""
     completion = rich()
     first = completion.choices[0]
-    for name in (
-        "text reasoning refusal reasoning_details tool_calls images audio annotations logprobs finish_reason"
-        " native_finish_reason message"
-    ).split():
+    for name in [
+        "text",
+        "reasoning",
+        "refusal",
+        "reasoning_details",
+        "tool_calls",
+        "images",
+        "audio",
+        "annotations",
+        "logprobs",
+        "finish_reason",
+        "native_finish_reason",
+        "message",
+    ]:
         assert getattr(completion, name) == getattr(first, name)
         assert getattr(completion, name)
     assert (completion.text, completion.choices[1].text) == ("ab", "second")
@@ -83,7 +98,10 @@ def test_the_repr_is_short_and_useful() -> None:
     assert len(text) < 150
     assert "incomplete" in text
     shown = repr(rich())
-    assert shown == "<Completion 'ab', 1 tool calls, finish_reason='tool_calls', <Usage 1 + 2 = 3 tokens, cost 0.001>>"
+    assert (
+        shown
+        == "<Completion 'ab', 1 tool calls, finish_reason='tool_calls', <Usage 1 + 2 = 3 tokens, cost 0.001>>"
+    )
     assert "sk-or" not in repr(Completion(choices=[CompletedChoice(text="sk-or-v1-0123456789")]))
 
 

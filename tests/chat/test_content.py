@@ -42,7 +42,11 @@ def test_content_as_parts() -> None:
         ({"reasoning": "a", "reasoning_content": "b"}, "a", "reasoning"),
         ({"reasoning": "", "reasoning_content": "b"}, "b", "reasoning_content"),
         ({"reasoning": 7}, "", None),
-        ({"reasoning_details": [{"type": "reasoning.text", "text": "c"}, 7, {"type": "x", "text": "d"}]}, "c", None),
+        (
+            {"reasoning_details": [{"type": "reasoning.text", "text": "c"}, 7, {"type": "x", "text": "d"}]},
+            "c",
+            None,
+        ),
         ({"reasoning_details": [], "content": [{"type": "thinking", "thinking": "e"}]}, "e", None),
         ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "f"}, "g"]}]}, "fg", None),
         ({"content": [{"type": "thinking", "thinking": None}]}, "", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -66,8 +67,10 @@ def test_base64_cut_anywhere_decodes(data: bytes, cuts: list[int]) -> None:
     """The strings are joined before decoding, with or without padding."""
     encoded = base64.b64encode(data).decode()
     edges = [0, *sorted(min(cut, len(encoded)) for cut in cuts), len(encoded)]
-    pieces = [encoded[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-    assembled = assemble(chunk({"audio": {"id": "a"}}), *(chunk({"audio": {"data": piece}}) for piece in pieces))
+    pieces = [encoded[a:b] for a, b in pairwise(edges)]
+    assembled = assemble(
+        chunk({"audio": {"id": "a"}}), *(chunk({"audio": {"data": piece}}) for piece in pieces)
+    )
     assert assembled.completion.audio is not None
     assert assembled.completion.audio.data == data
     assert Audio(encoded=encoded.rstrip("=")).data == data
@@ -105,7 +108,20 @@ def test_annotations_are_kept_once() -> None:
         {"type": "url_citation", "url": "flat", "title": "again"},
     ]
     found = [annotations.add(one) for one in given]
-    assert [one is not None for one in found] == [True, False, True, True, True, False, True, True, False, True, True, False]
+    assert [one is not None for one in found] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+        False,
+        True,
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert annotations.snapshot() == [one.annotation for one in found if one]
 
 

@@ -37,7 +37,9 @@ def test_content_is_null_with_tool_calls_only() -> None:
 
 def test_incomplete_calls_are_left_out() -> None:
     """Half an argument string is refused by every provider; the whole calls stay in order."""
-    found = message(call_chunk(call("{}", "f", "A", index=0), call("{", "g", "B", index=1), call("{}", "h", "C", index=2)))
+    found = message(
+        call_chunk(call("{}", "f", "A", index=0), call("{", "g", "B", index=1), call("{}", "h", "C", index=2))
+    )
     assert [item["id"] for item in found["tool_calls"]] == ["A", "C"]
 
 
@@ -51,14 +53,19 @@ def test_reasoning_details_go_back_merged_and_in_order() -> None:
         signed("unsigned"),
         {"type": "reasoning.summary", "summary": "s", "format": "openai-responses-v1"},
     ]
-    found = message(chunk({"content": "a", "reasoning": "r"}), *(chunk({"reasoning_details": [one]}) for one in details))
+    found = message(
+        chunk({"content": "a", "reasoning": "r"}), *(chunk({"reasoning_details": [one]}) for one in details)
+    )
     assert found["reasoning_details"] == [signed("a", signature="s"), details[2], details[5]]
     assert "reasoning" not in found
 
 
 def test_unsigned_reasoning_alone_is_left_out() -> None:
     """When nothing may go back, nothing does, not even an empty array."""
-    assert message(chunk({"content": "a", "reasoning_details": [signed("x")]})) == {"role": "assistant", "content": "a"}
+    assert message(chunk({"content": "a", "reasoning_details": [signed("x")]})) == {
+        "role": "assistant",
+        "content": "a",
+    }
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
@@ -69,7 +76,9 @@ def test_plain_reasoning_goes_back_under_its_own_name(field: str) -> None:
 
 def test_reasoning_from_content_parts_stays_behind() -> None:
     """Thinking parts have no field to go back in."""
-    found = message(chunk({"content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}]}))
+    found = message(
+        chunk({"content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}]})
+    )
     assert found == {"role": "assistant", "content": "a"}
 
 
@@ -77,8 +86,15 @@ def test_files_images_audio_and_refusal() -> None:
     """File annotations go back, citations do not; images without their index; audio by its id."""
     file = {"type": "file", "file": {"hash": "h"}}
     found = message(
-        chunk({"refusal": "no", "annotations": [file, {"type": "url_citation", "url_citation": {"url": "u"}}]}),
-        chunk({"images": [{"type": "image_url", "image_url": {"url": "i"}, "index": 0}], "audio": {"id": "au", "data": "AA"}}),
+        chunk(
+            {"refusal": "no", "annotations": [file, {"type": "url_citation", "url_citation": {"url": "u"}}]}
+        ),
+        chunk(
+            {
+                "images": [{"type": "image_url", "image_url": {"url": "i"}, "index": 0}],
+                "audio": {"id": "au", "data": "AA"},
+            }
+        ),
     )
     assert found == {
         "role": "assistant",
@@ -120,4 +136,6 @@ def test_an_image_made_by_hand_goes_back() -> None:
     """An image without its entry is sent in the usual shape."""
     from sseor.chat import CompletedChoice, Image
 
-    assert CompletedChoice(images=[Image("u")]).message["images"] == [{"type": "image_url", "image_url": {"url": "u"}}]
+    assert CompletedChoice(images=[Image("u")]).message["images"] == [
+        {"type": "image_url", "image_url": {"url": "u"}}
+    ]

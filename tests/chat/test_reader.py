@@ -262,6 +262,7 @@ def test_a_whole_document() -> None:
     found = Reader.read_document(json.dumps({"error": {"code": 502}}).encode() + b"\n\ndata: [DONE]\n\n")
     assert found is not None
     assert found.error is not None
+    assert Reader.read_document(b'{"choices": [null, {"delta": null}]}') is not None
     for body in (b"", b"<html>", b"12", b'{"choices": "a"}'):
         assert Reader.read_document(body) is None
 

@@ -35,12 +35,23 @@ def test_runs_of_text_are_one_entry() -> None:
 def test_the_index_is_no_key() -> None:
     """Different indexes join, the same index after another type does not."""
     assert len(merged(text("a", index=0), text("b", index=5))) == 1
-    assert len(merged(text("a", index=0), {"type": "reasoning.encrypted", "data": "x", "index": 0}, text("b", index=0))) == 3
+    assert (
+        len(
+            merged(
+                text("a", index=0),
+                {"type": "reasoning.encrypted", "data": "x", "index": 0},
+                text("b", index=0),
+            )
+        )
+        == 3
+    )
 
 
 def test_a_late_signature_joins_its_entry() -> None:
     """A fragment without text brings signature and format; the first that is not null stays."""
-    found = merged(text("a", signature=None), text(signature="s", format="anthropic-claude-v1"), text(signature="t"))
+    found = merged(
+        text("a", signature=None), text(signature="s", format="anthropic-claude-v1"), text(signature="t")
+    )
     assert found == [text("a", signature="s", format="anthropic-claude-v1")]
 
 
@@ -56,7 +67,9 @@ def test_summaries_join() -> None:
     assert merged(summary, summary, text("a")) == [{"type": "reasoning.summary", "summary": "xx"}, text("a")]
 
 
-@pytest.mark.parametrize("kind", ["reasoning.encrypted", "reasoning.server_tool_call", "reasoning.new", None, 7])
+@pytest.mark.parametrize(
+    "kind", ["reasoning.encrypted", "reasoning.server_tool_call", "reasoning.new", None, 7]
+)
 def test_other_types_are_kept_as_they_are(kind: Any) -> None:
     """Encrypted entries, server tools and unknown types are pushed as sent, each on its own."""
     entry = {"type": kind, "data": "x", "id": None}

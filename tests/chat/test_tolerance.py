@@ -57,7 +57,11 @@ def test_a_whole_answer_that_was_not_streamed() -> None:
     whole = {
         "object": "chat.completion",
         "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": "a", "tool_calls": [call]}, "finish_reason": "stop"}
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "a", "tool_calls": [call]},
+                "finish_reason": "stop",
+            }
         ],
         "usage": {"total_tokens": 3},
     }
@@ -78,11 +82,14 @@ def test_the_role_each_time_or_empty_or_never(role: Any) -> None:
 
 def test_framing_variations() -> None:
     """No space after the colon, CRLF, a byte-order mark, blanks before the JSON, ids, events that are noise."""
-    body = b"\xef\xbb\xbf" + (
-        f"data:{json.dumps(A)}\r\n\r\nid: 7\r\ndata:   {json.dumps(B)}\r\n\r\n"
-        "event: keepalive\r\ndata: \r\n\r\nevent: ping\r\ndata: now\r\n\r\ndata\r\n\r\nretry: 5\r\n\r\n"
-        f"data: {json.dumps(STOP)}\r\n\r\n"
-    ).encode()
+    body = (
+        b"\xef\xbb\xbf"
+        + (
+            f"data:{json.dumps(A)}\r\n\r\nid: 7\r\ndata:   {json.dumps(B)}\r\n\r\n"
+            "event: keepalive\r\ndata: \r\n\r\nevent: ping\r\ndata: now\r\n\r\ndata\r\n\r\nretry: 5\r\n\r\n"
+            f"data: {json.dumps(STOP)}\r\n\r\n"
+        ).encode()
+    )
     for cuts in ((), range(len(body))):
         assembled = read_body(body, cuts)
         assert assembled.completion.text == "ab"
@@ -126,7 +133,8 @@ def test_an_empty_error_in_good_chunks(error: Any) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_nan_in_logprobs(number: str) -> None:
     """What is no JSON is a typed error, or skipped by a lenient reader; it never crashes the stream."""
-    bad = json.dumps(B).replace('"index": 0', '"index": 0, "logprobs": {"content": [{"logprob": %s}]}' % number)
+    logprobs = f'"index": 0, "logprobs": {{"content": [{{"logprob": {number}}}]}}'
+    bad = json.dumps(B).replace('"index": 0', logprobs)
     with pytest.raises(ChunkError):
         answer(A, bad)
     assembled = read_body(sse(A, bad, STOP), lenient=True)
@@ -155,7 +163,14 @@ def test_openai() -> None:
 
 def test_azure() -> None:
     """The empty first chunk names nothing; filter frames without a delta bring no text; their results are kept."""
-    first = {"choices": [], "id": "", "model": "", "created": 0, "object": "", "prompt_filter_results": [{"prompt_index": 0}]}
+    first = {
+        "choices": [],
+        "id": "",
+        "model": "",
+        "created": 0,
+        "object": "",
+        "prompt_filter_results": [{"prompt_index": 0}],
+    }
     late = {
         "choices": [
             {
@@ -191,7 +206,9 @@ def test_vllm_and_sglang(field: str) -> None:
         {**delta(**{field: "hm"}), "usage": {"total_tokens": 1}},
         {**A, "usage": {"total_tokens": 2}},
         {
-            "choices": [{"index": 0, "delta": {"content": "b"}, "finish_reason": "stop", "stop_reason": 32000}],
+            "choices": [
+                {"index": 0, "delta": {"content": "b"}, "finish_reason": "stop", "stop_reason": 32000}
+            ],
             "usage": {"total_tokens": 3},
         },
     )
@@ -205,14 +222,20 @@ def test_vllm_and_sglang(field: str) -> None:
 
 def test_vllm_flat_error() -> None:
     """The flat error object before `[DONE]` is a failure."""
-    failure = answer(A, {"object": "error", "message": "oom", "type": "InternalServerError", "code": 500}, "[DONE]")
+    failure = answer(
+        A, {"object": "error", "message": "oom", "type": "InternalServerError", "code": 500}, "[DONE]"
+    )
     assert failure.accumulator.failure is not None
     assert failure.accumulator.failure.retryable
 
 
 def test_llama_cpp() -> None:
     """Ping comments, timings and a null first content."""
-    body = b":\n\n" + sse(delta(role="assistant", content=None), {**A, "timings": {"predicted_n": 1}}, STOP) + b":\n\n"
+    body = (
+        b":\n\n"
+        + sse(delta(role="assistant", content=None), {**A, "timings": {"predicted_n": 1}}, STOP)
+        + b":\n\n"
+    )
     assembled = read_body(body)
     assert (assembled.completion.text, assembled.completion.extra) == ("a", {"timings": {"predicted_n": 1}})
 
@@ -221,7 +244,12 @@ def test_ollama() -> None:
     """Whole calls with index 0 and ids of their own, and `stop` as the finish reason."""
 
     def whole(call_id: str, name: str) -> dict[str, Any]:
-        return {"index": 0, "id": call_id, "type": "function", "function": {"name": name, "arguments": '{"x":1}'}}
+        return {
+            "index": 0,
+            "id": call_id,
+            "type": "function",
+            "function": {"name": name, "arguments": '{"x":1}'},
+        }
 
     assembled = answer(delta(tool_calls=[whole("A", "f")]), delta(tool_calls=[whole("B", "g")]), STOP)
     assert [done.call.name for done in assembled.of(ToolCallDone)] == ["f", "g"]
@@ -240,7 +268,9 @@ def test_lm_studio() -> None:
 
 def test_together() -> None:
     """The text beside the delta is the same text and counts once; alone it counts."""
-    beside = {"choices": [{"index": 0, "text": "a", "delta": {"content": "a", "token_id": 5}, "logprobs": None}]}
+    beside = {
+        "choices": [{"index": 0, "text": "a", "delta": {"content": "a", "token_id": 5}, "logprobs": None}]
+    }
     alone = {"choices": [{"index": 0, "text": "b", "delta": {"content": ""}}]}
     assert answer(beside, beside, alone, STOP).completion.text == "aab"
 
@@ -266,7 +296,9 @@ def test_deepseek() -> None:
         delta(role="assistant", content=None, reasoning_content="hm"),
         delta(content="a", reasoning_content=None),
         {
-            "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "insufficient_system_resource"}],
+            "choices": [
+                {"index": 0, "delta": {"content": ""}, "finish_reason": "insufficient_system_resource"}
+            ],
             "usage": {"total_tokens": 9, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 1},
         },
     )
@@ -280,7 +312,14 @@ def test_deepseek() -> None:
 def test_mistral() -> None:
     """Content as parts: thinking is reasoning, text is text, references are annotations; `model_length` is `length`."""
     assembled = answer(
-        delta(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "h"}, {"type": "text", "text": "m"}]}]),
+        delta(
+            content=[
+                {
+                    "type": "thinking",
+                    "thinking": [{"type": "text", "text": "h"}, {"type": "text", "text": "m"}],
+                }
+            ]
+        ),
         delta(content=[{"type": "thinking", "thinking": "!"}, {"type": "text", "text": "a"}]),
         delta(content=[{"type": "reference", "reference_ids": [1, 2]}, {"type": "text", "text": "b"}]),
         delta(content="c"),
@@ -296,7 +335,8 @@ def test_gemini_compat() -> None:
     """Every call has index 0, the finish says `stop`, the signature rides in `extra_content`."""
     extra = {"google": {"thought_signature": "c2ln"}}
     calls = [
-        {"index": 0, "id": f"c{n}", "function": {"name": "f", "arguments": "{}"}, "extra_content": extra} for n in (1, 2)
+        {"index": 0, "id": f"c{n}", "function": {"name": "f", "arguments": "{}"}, "extra_content": extra}
+        for n in (1, 2)
     ]
     completion = answer(*(delta(tool_calls=[call]) for call in calls), STOP).completion
     assert [call.id for call in completion.tool_calls] == ["c1", "c2"]
@@ -312,7 +352,9 @@ def test_anthropic_compat() -> None:
 
 def test_kimi() -> None:
     """Usage inside the choice is usage."""
-    assembled = answer(A, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": {"total_tokens": 4}}]})
+    assembled = answer(
+        A, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": {"total_tokens": 4}}]}
+    )
     assert assembled.completion.usage is not None
     assert assembled.completion.usage.total_tokens == 4
 
@@ -320,7 +362,10 @@ def test_kimi() -> None:
 def test_litellm() -> None:
     """Provider fields and citations are kept; an error frame before the end is a failure."""
     assembled = answer(
-        {"choices": [{"index": 0, "delta": {"content": "a", "provider_specific_fields": None}}], "citations": ["u"]},
+        {
+            "choices": [{"index": 0, "delta": {"content": "a", "provider_specific_fields": None}}],
+            "citations": ["u"],
+        },
         {"error": {"message": "x", "code": "500", "type": "None"}},
     )
     assert assembled.completion.extra == {"citations": ["u"]}
@@ -330,5 +375,7 @@ def test_litellm() -> None:
 
 def test_legacy_reasoning_beside_the_text() -> None:
     """On the legacy route reasoning may stand in the choice."""
-    assembled = answer({"choices": [{"index": 0, "text": "", "reasoning": "hm"}]}, {"choices": [{"index": 0, "text": "a"}]})
+    assembled = answer(
+        {"choices": [{"index": 0, "text": "", "reasoning": "hm"}]}, {"choices": [{"index": 0, "text": "a"}]}
+    )
     assert assembled.events == [Reasoning("hm"), Text("a")]

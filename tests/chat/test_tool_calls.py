@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -288,6 +289,21 @@ def test_a_call_round_trips() -> None:
     (one,) = calls_of(call('{"a":1}', "f", "A", index=0, note=[1]))
     assert ToolCall.from_dict(one.to_dict()) == one
     assert (one.function.name, one.function.arguments, one.type) == ("f", '{"a":1}', "function")
+
+
+def test_many_calls_and_many_names_take_linear_time() -> None:
+    """Twenty thousand calls without an index, and as many names after arguments, are not gone through each time."""
+    start = time.process_time()
+    assemble(*(call_chunk(call("{}", "f", f"id{n}")) for n in range(20_000)))
+    assemble(
+        *(call_chunk(call("{}", f"f{n}", index=0)) for n in range(2)),
+        call_chunk(call('[{"', "f", "A", index=1)),
+    )
+    assemble(
+        call_chunk(call("[", "f", "A", index=0)),
+        *(call_chunk(call("{},", f"f{n}", index=0)) for n in range(20_000)),
+    )
+    assert time.process_time() - start < 20
 
 
 def test_any_interleaving_gives_the_same_calls() -> None:

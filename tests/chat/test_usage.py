@@ -20,7 +20,12 @@ def test_the_documented_usage() -> None:
             "total_tokens": 2242,
             "cost": 0.00731,
             "is_byok": False,
-            "prompt_tokens_details": {"cached_tokens": 1536, "cache_write_tokens": 1, "audio_tokens": 2, "video_tokens": 3},
+            "prompt_tokens_details": {
+                "cached_tokens": 1536,
+                "cache_write_tokens": 1,
+                "audio_tokens": 2,
+                "video_tokens": 3,
+            },
             "cost_details": {"upstream_inference_cost": 0.00731},
             "completion_tokens_details": {
                 "reasoning_tokens": 256,
@@ -32,7 +37,12 @@ def test_the_documented_usage() -> None:
         }
     )
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (1830, 412, 2242)
-    assert (usage.cost, usage.is_byok, usage.reasoning_tokens, usage.cached_tokens) == (0.00731, False, 256, 1536)
+    assert (usage.cost, usage.is_byok, usage.reasoning_tokens, usage.cached_tokens) == (
+        0.00731,
+        False,
+        256,
+        1536,
+    )
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     assert (prompt.cache_write_tokens, prompt.audio_tokens, prompt.video_tokens) == (1, 2, 3)
     assert (completion.image_tokens, completion.reasoning_tokens) == (4, 256)
@@ -51,15 +61,22 @@ def test_everything_may_be_missing(wrong: Any) -> None:
     ]  # fmt: skip
     usage = Usage(dict.fromkeys(names, wrong))
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (None, None, None)
-    assert (usage.reasoning_tokens, usage.cached_tokens, usage.cost, usage.cost_decimal) == (None, None, None, None)
+    assert (usage.reasoning_tokens, usage.cached_tokens, usage.cost, usage.cost_decimal) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (usage.cost_details, usage.server_tool_use, usage.is_byok) == ({}, {}, None)
     assert Usage({"is_byok": "yes", "cost": wrong if wrong != 1.5 else None}).cost is None
 
 
-@pytest.mark.parametrize("written", ["5.505e-05", "0.00005505", "0.0000057915", "5.7e-07", "0.1", "12.3456789012345", "0"])
+@pytest.mark.parametrize(
+    "written", ["5.505e-05", "0.00005505", "0.0000057915", "5.7e-07", "0.1", "12.3456789012345", "0"]
+)
 def test_the_cost_has_the_digits_of_the_server(written: str) -> None:
     """The decimal is the number as written, without binary rounding; sums reconcile."""
-    usage = Usage(json.loads('{"cost": %s}' % written))
+    usage = Usage({"cost": json.loads(written)})
     assert usage.cost_decimal == Decimal(written)
     assert usage.cost == float(written)
     assert sum([usage.cost_decimal] * 10, Decimal(0)) == 10 * Decimal(written)
@@ -68,7 +85,9 @@ def test_the_cost_has_the_digits_of_the_server(written: str) -> None:
 def test_names_of_other_servers() -> None:
     """DeepSeek's cache counter and the other name of the server tools are understood."""
     assert Usage({"prompt_cache_hit_tokens": 4}).cached_tokens == 4
-    assert Usage({"server_tool_use_details": {"tool_calls_executed": 2}}).server_tool_use == {"tool_calls_executed": 2}
+    assert Usage({"server_tool_use_details": {"tool_calls_executed": 2}}).server_tool_use == {
+        "tool_calls_executed": 2
+    }
 
 
 def test_details_print_what_they_hold() -> None:

@@ -174,7 +174,7 @@ class Chunk(View):
             (raw,) = found  # type: ignore[misc]
             inner = raw["delta"]
             text = inner["content"]
-            if raw["index"] == 0 and type(text) is str and text:
+            if raw["index"] == 0 and type(text) is str and text and "reasoning" not in raw:
                 delta = new(Delta)
                 delta.raw, delta.content = inner, text if text.isascii() else clean(text)
                 choice = new(Choice)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -229,9 +228,8 @@ def _number(value: object) -> float | None:
     """Return a finite number of at least zero, or None; a date form needs a clock and is left to HTTP headers."""
     if type(value) is str and len(value) < 20 and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value.strip(), re.ASCII):
         return float(value)
-    if type(value) in (int, float):
-        number = float(value)  # type: ignore[arg-type]
-        return number if math.isfinite(number) and number >= 0 else None
+    if (type(value) is int or type(value) is float) and 0 <= value < 1e9:
+        return float(value)
     return None
 
 

@@ -14,6 +14,8 @@ _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{6,}")
 
 def clean(text: str) -> str:
     """Return `text` with surrogate pairs joined and lone halves replaced by U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

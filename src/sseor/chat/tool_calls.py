@@ -187,10 +187,8 @@ class OpenCall:
 
     def _add_name(self, name: str) -> str:
         """Set the name, or append a piece of it: no repeat, and only while no arguments have come."""
-        if name == self.name:
+        if name == self.name or self.length:
             self.repeats_name = True
-            return ""
-        if self.length:
             return ""
         self.name += name
         return name
@@ -220,7 +218,7 @@ _KNOWN_FIELDS = frozenset({"index", "id", "type", "function", "name", "arguments
 class ToolCalls:
     """The tool calls of one choice while they grow."""
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_last", "choice")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_free_index", "_last", "choice")
 
     def __init__(self, choice: int) -> None:
         self.choice = choice
@@ -228,6 +226,7 @@ class ToolCalls:
         self._by_index: dict[int, OpenCall] = {}
         self._by_id: dict[str, OpenCall] = {}
         self._last: OpenCall | None = None
+        self._free_index = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -267,7 +266,8 @@ class ToolCalls:
         """Open a call at the fragment's index, or at the next free one."""
         index = fragment.index
         if index is None or index in self._calls:
-            index = max(self._calls, default=-1) + 1
+            index = self._free_index
+        self._free_index = max(self._free_index, index + 1)
         call = OpenCall(index, f"{seed}/{self.choice}")
         self._calls[index] = call
         return call

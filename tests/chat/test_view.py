@@ -1,0 +1,62 @@
+"""Typed looks at untyped JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sseor.chat.view import View, as_index, json_object, json_objects
+
+
+@pytest.mark.parametrize(
+    ("value", "index"),
+    [
+        (0, 0),
+        (-3, -3),
+        (7.0, 7),
+        ("12", 12),
+        (1.5, None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (True, None),
+        ("²", None),
+        ("-1", None),
+        ("9" * 5000, None),
+        ("", None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_indexes_as_servers_write_them(value: Any, index: int | None) -> None:
+    """Whole numbers and short digit strings are indexes, nothing else is."""
+    assert as_index(value) == index
+
+
+def test_objects_and_arrays() -> None:
+    """What is no object reads as an empty one; of an array only the objects count."""
+    assert (json_object({"a": 1}), json_object([1]), json_object(None)) == ({"a": 1}, {}, {})
+    assert (json_objects([{"a": 1}, 2, None]), json_objects({"a": 1}), json_objects(None)) == (
+        [{"a": 1}],
+        [],
+        [],
+    )
+
+
+def test_views_are_equal_when_kind_and_object_are() -> None:
+    """A view compares with its own kind only, has no hash, and reads clean text."""
+
+    class Other(View):
+        __slots__ = ()
+
+    assert View({"a": 1}) == View({"a": 1})
+    assert View({"a": 1}) != View({"a": 2})
+    assert View({}) != Other({})
+    assert View({}) != {}
+    with pytest.raises(TypeError):
+        hash(View({}))
+    assert (View({"a": "\ud800"})._text("a"), View({"a": 1})._text("a"), View({})._text("a")) == (
+        "\ufffd",
+        None,
+        None,
+    )
