@@ -13,13 +13,14 @@ const cut = (size) => {
   return reads
 }
 
-const measure = (reads) => {
+const measure = (reads, asText) => {
   const times = []
   for (let round = 0; round < 40; round++) {
     let count = 0
     const parser = createParser({ onEvent: (event) => { count += event.data.length > 0 ? 1 : 0 } })
+    const text = asText()
     const start = process.cpuUsage()
-    for (const text of reads) parser.feed(text)
+    for (const read of reads) parser.feed(text(read))
     const spent = process.cpuUsage(start)
     if (count !== events.length) throw new Error(`${count} of ${events.length}`)
     times.push((spent.user + spent.system) / count)
@@ -27,4 +28,14 @@ const measure = (reads) => {
   return times.sort((a, b) => a - b)[times.length >> 1]
 }
 
-console.log(JSON.stringify([version, ...JSON.parse(process.argv[3]).map((size) => measure(cut(size)))]))
+const fromText = () => (read) => read
+const fromBytes = () => {
+  const decoder = new TextDecoder()
+  return (read) => decoder.decode(read, { stream: true })
+}
+
+const figures = JSON.parse(process.argv[3]).map((size) => {
+  const reads = cut(size)
+  return [measure(reads, fromText), measure(reads.map((text) => Buffer.from(text)), fromBytes)]
+})
+console.log(JSON.stringify([version, ...figures]))
