@@ -50,18 +50,16 @@ _exact = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 def _standard_loads(data: str | bytes) -> Any:
     text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+    try:
+        value, end = _standard.raw_decode(text)  # decode() first looks for blanks around it: a tenth slower
+        if end == len(text):
+            return value
+    except (ValueError, RecursionError):
+        pass
     return _decode(_standard, text)
 
 
 def _decode(decoder: json.JSONDecoder, text: str) -> Any:
-    try:
-        value, end = decoder.raw_decode(text)  # decode() looks for blanks around it first: a tenth slower
-        if end == len(text):
-            return value
-    except ValueError:
-        pass
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
     try:
         return decoder.decode(text)
     except RecursionError:
