@@ -245,6 +245,43 @@ def test_one_large_event_in_one_read(size: int) -> None:
         assert decoder.feed(f"data: {data}\n\n".encode()) == [Event(data)]
 
 
+_LONG = "x" * 39_994
+
+
+@pytest.mark.parametrize("read", [100, 16 << 10, 20_000])
+@pytest.mark.parametrize(
+    ("stream", "items"),
+    [
+        (f"data: {_LONG}\n\n", [Event(_LONG)]),
+        (f"data:  {_LONG[1:]}\n\n", [Event(" " + _LONG[1:])]),
+        (f"data:{_LONG}\n\n", [Event(_LONG)]),
+        (f"data: {_LONG}\r\r", [Event(_LONG)]),
+        (f"data: {_LONG}\r\n\n", [Event(_LONG)]),
+        (f"data: {_LONG}\n:c\n\n", [Comment("c"), Event(_LONG)]),
+        (f"data: {_LONG}\n\ndata: y\n\n", [Event(_LONG), Event("y")]),
+        (f": {_LONG}\n\n", [Comment(_LONG)]),
+        (f"event: e\ndata: {_LONG}\n\n", [Event(_LONG, "e")]),
+        (f"id: 1\n\ndata: {_LONG}\n\n", [Event(_LONG, id="1")]),
+        (f"data: {_LONG[9:]}\ndata: y\n\n", [Event(_LONG[9:] + "\ny")]),
+        (f"data: {_LONG}x\n\n", None),
+        (f"data: {_LONG}\ndata: y\n\n", None),
+    ],
+    ids=range(13),
+)
+def test_long_lines(stream: str, items: list[Event | Comment] | None, read: int) -> None:
+    """A line that takes many reads means what a short one means, and may be as long as the limit, no longer."""
+    data = stream.encode()
+    for before in (b"", b"data: before\n\n"):
+        decoder = Decoder(40_000)
+        first = decoder.feed(before)
+        came, error = feed_until_refused(decoder, [data[i : i + read] for i in range(0, len(data), read)])
+        assert (error is None) == (items is not None)
+        assert came == (items or [])
+        assert first == ([Event("before")] if before else [])
+        if items:
+            assert decoder.feed(b"data: after\n\n") == [Event("after", id=decoder.last_event_id)]
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_what_just_fits(size: int) -> None:
     """Lines of exactly the limit pass, any number of them and of comments."""
