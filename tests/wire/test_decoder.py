@@ -151,11 +151,13 @@ def test_buffers_other_than_bytes() -> None:
         assert type(items[0]) is type(decode([b"data: x\n\n"])[0][0])
 
 
-def test_a_cr_is_forgotten_when_the_next_line_begins() -> None:
+@pytest.mark.parametrize("pause", [[], [b""]], ids=["at once", "after an empty read"])
+def test_a_cr_is_forgotten_when_the_next_line_begins(pause: list[bytes]) -> None:
     """The LF that a CR may be followed by is awaited only until the next byte, whatever the buffers."""
     decoder = Decoder()
     assert decoder.feed(b"data: x\n\n: c\r") == [Event("x"), Comment("c")]
-    assert decoder.feed(b"data: y") == []
+    for data in [*pause, b"data: y"]:
+        assert decoder.feed(data) == []
     assert decoder.feed(bytearray(b"\n\n")) == [Event("y")]
 
 
