@@ -88,19 +88,22 @@ def test_invalid_utf_8_becomes_the_replacement_character(selected: str) -> None:
     assert codec.loads(b'"a\xff\xed\xa0\x80b"').startswith("a\ufffd")
 
 
-def test_a_nesting_bomb_near_the_end_of_the_stack_is_a_value_error() -> None:
-    """When the caller has used up the stack, the standard decoder's RecursionError becomes a ValueError."""
+def test_nesting_near_the_end_of_the_stack_is_read_or_a_value_error() -> None:
+    """When the caller has used up the stack, no RecursionError escapes: Python 3.11 refuses, later ones may read."""
     text = " " + "[" * 200 + "]" * 200
 
     def deeper(levels: int) -> object:
         return deeper(levels - 1) if levels else codec.loads_exact(text)
 
-    depth = sys.getrecursionlimit() - 150
     frame, used = sys._getframe(), 0
     while frame.f_back is not None:
         frame, used = frame.f_back, used + 1
-    with pytest.raises(ValueError, match="deep"):
-        deeper(depth - used)
+    try:
+        found = deeper(sys.getrecursionlimit() - 150 - used)
+    except ValueError as error:
+        assert "deep" in str(error)  # noqa: PT017
+    else:
+        assert type(found) is list
 
 
 def test_exact_integers_for_arguments() -> None:

@@ -151,16 +151,16 @@ class ChoiceAssembly:
         )
 
     def _add_text(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        if reasoning := self._reasoning.add(reasoning_text(delta)):
-            yield Reasoning(reasoning, self.index)
+        if (reasoning := reasoning_text(delta)) and (shown := self._reasoning.add(reasoning)):
+            yield Reasoning(shown, self.index)
         self._reasoning_field = self._reasoning_field or reasoning_field(delta)
         details = delta.get("reasoning_details")
         if type(details) is list:
             self._details.add(details)
-        if text := self.text.add(visible_text(delta)):
-            yield Text(text, self.index)
+        if (text := visible_text(delta)) and (shown := self.text.add(text)):
+            yield Text(shown, self.index)
         refusal = delta.get("refusal")
-        if type(refusal) is str and (shown := self._refusal.add(refusal)):
+        if type(refusal) is str and refusal and (shown := self._refusal.add(refusal)):
             yield Refusal(shown, self.index)
 
     def _add_parts(self, delta: Mapping[str, Any], seed: str) -> Iterator[StreamEvent]:

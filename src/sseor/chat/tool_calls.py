@@ -172,10 +172,7 @@ class OpenCall:
         new_id = clean(fragment.id) if fragment.id and not self.id else ""
         self.id = self.id or new_id
         new_name = self._add_name(clean(fragment.name)) if fragment.name else ""
-        new_arguments = (
-            "" if self._is_repeated(fragment.arguments) else self.arguments.add(fragment.arguments)
-        )
-        self.length += len(new_arguments)
+        new_arguments = self._add_arguments(fragment.arguments)
         for key, value in fragment.raw.items():
             if key not in _KNOWN_FIELDS and value is not None:
                 self.extra[clean(key)] = clean_value(value)
@@ -193,11 +190,13 @@ class OpenCall:
         self.name += name
         return name
 
-    def _is_repeated(self, arguments: str) -> bool:
-        """Tell a whole call that is sent again from a further slice of its arguments."""
-        if not arguments or len(arguments) != self.length or arguments != str(self.arguments):
-            return False
-        return parse_arguments(arguments) is not None
+    def _add_arguments(self, piece: str) -> str:
+        """Append a slice of the arguments; nothing when it is the whole call sent again."""
+        if not piece or (len(piece) == self.length and piece == str(self.arguments) and self.is_whole()):
+            return ""
+        added = self.arguments.add(piece)
+        self.length += len(added)
+        return added
 
     def is_whole(self) -> bool:
         """Tell whether arguments have come and are one whole object."""
