@@ -87,6 +87,17 @@ def test_an_empty_completion() -> None:
     assert Completion.from_dict(json.loads(json.dumps(empty.to_dict()))) == empty
 
 
+def test_there_is_always_a_timeline() -> None:
+    """Without one given, and in a file without one, it is empty: `completion.timeline.ttft_ms` can be read."""
+    for completion in (Completion(), assemble(chunk({"content": "a"})).completion):
+        assert completion.timeline == Timeline()
+        assert completion.timeline.ttft_ms is None
+        written = completion.to_dict()
+        assert Completion.from_dict({**written, "timeline": None}) == completion
+        del written["timeline"]
+        assert Completion.from_dict(written) == completion
+
+
 def test_a_free_answer_costs_nothing() -> None:
     """A cost of 0 is not a missing one."""
     assert Completion(usage=Usage({"cost": 0})).cost == 0.0

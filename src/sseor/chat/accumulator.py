@@ -16,6 +16,7 @@ from sseor.chat.failures import Failure
 from sseor.chat.finish import FinishReason
 from sseor.chat.likeness import likeness
 from sseor.chat.text import clean, clean_value
+from sseor.chat.timeline import Timeline
 from sseor.chat.usage import Usage
 from sseor.chat.verdict import Verdict
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sseor.chat.chunks import Chunk
-    from sseor.chat.timeline import Timeline
 
 __all__ = ["Accumulator"]
 
@@ -134,7 +134,7 @@ class Accumulator:
             router_metadata=clean_value(self._router_metadata),
             failure=self.failure,
             verdict=verdict,
-            timeline=timeline,
+            timeline=Timeline() if timeline is None else timeline,
             extra=clean_value(self._extra),
         )
 

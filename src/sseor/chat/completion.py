@@ -10,6 +10,7 @@ from sseor.chat.failures import Failure
 from sseor.chat.media import Audio
 from sseor.chat.message import assistant_message
 from sseor.chat.text import clean_value, printable
+from sseor.chat.timeline import Timeline
 from sseor.chat.tool_calls import ToolCall
 from sseor.chat.usage import Usage
 from sseor.chat.verdict import Verdict
@@ -17,8 +18,6 @@ from sseor.chat.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
-
-    from sseor.chat.timeline import Timeline
 
 __all__ = ["CompletedChoice", "Completion"]
 
@@ -103,7 +102,8 @@ class Completion:
     """An answer, whole or as far as it came; see `verdict`.
 
     `text`, `tool_calls` and the like are those of the first choice; `choices` holds all. `extra` holds the
-    last value of every other field of the chunks, `debug` excepted, which echoes the prompt.
+    last value of every other field of the chunks, `debug` excepted, which echoes the prompt. `timeline` tells
+    of nothing where no stream filled it.
     """
 
     choices: list[CompletedChoice] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Completion:
     router_metadata: dict[str, Any] | None = None
     failure: Failure | None = None
     verdict: Verdict = field(default_factory=Verdict)
-    timeline: Timeline | None = None
+    timeline: Timeline = field(default_factory=Timeline)
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -202,21 +202,19 @@ class Completion:
             **{name: clean_value(getattr(self, name)) for name in _PLAIN_COMPLETION_FIELDS},
             "failure": None if self.failure is None else self.failure.to_dict(),
             "verdict": self.verdict.to_dict(),
-            "timeline": None if self.timeline is None else self.timeline.to_dict(),
+            "timeline": self.timeline.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Completion:
         """Return the completion that `to_dict` wrote; fields of newer versions are left out."""
-        from sseor.chat.timeline import Timeline
-
         return cls(
             choices=[CompletedChoice.from_dict(choice) for choice in data["choices"]],
             usage=Usage(data["usage"]) if data.get("usage") else None,
             **{name: data[name] for name in _PLAIN_COMPLETION_FIELDS if name in data},
             failure=Failure.from_dict(data["failure"]) if data.get("failure") else None,
             verdict=Verdict.from_dict(data["verdict"]),
-            timeline=Timeline.from_dict(data["timeline"]) if data.get("timeline") else None,
+            timeline=Timeline.from_dict(data.get("timeline") or {}),
         )
 
     def __repr__(self) -> str:
