@@ -1,4 +1,4 @@
-"""What providers say when they fail, in every shape of the protocol notes §7."""
+"""What providers say when they fail, in every shape in which they say it."""
 
 from __future__ import annotations
 

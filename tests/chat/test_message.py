@@ -1,4 +1,4 @@
-"""Messages for the next request (protocol notes §12)."""
+"""Messages for the next request."""
 
 from __future__ import annotations
 

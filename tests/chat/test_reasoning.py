@@ -1,4 +1,4 @@
-"""`reasoning_details` merged as the protocol notes §5.4 say."""
+"""`reasoning_details` merged into the entries that go back unmodified."""
 
 from __future__ import annotations
 

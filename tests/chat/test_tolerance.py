@@ -1,4 +1,4 @@
-"""What compatible servers do differently (protocol notes §17): the general list, then server by server."""
+"""What compatible servers do differently: the general list, then server by server."""
 
 from __future__ import annotations
 

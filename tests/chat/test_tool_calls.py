@@ -1,4 +1,4 @@
-"""Tool calls by the rules of the protocol notes §5.3.1, one test a row."""
+"""Tool calls whatever servers do with index, id and name, one test a habit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider says when it fails, read from every shape in which servers say it (protocol notes §7)."""
+"""What a provider says when it fails, read from every shape in which servers say it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["RETRYABLE_STATUSES", "Failure"]
 
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 526), 529, 530})
 
-# error_type (protocol notes §7.2) and the words of other servers, as HTTP statuses.
+# The values of `error_type` (OpenRouter docs, Errors) and the words of other servers, as HTTP statuses.
 _STATUS_OF_WORD = {
     **dict.fromkeys(
         [
@@ -190,7 +190,7 @@ def _code(error: Mapping[str, Any], status: int | None) -> int | str | None:
 
 
 def _status(code: int | str | None, error_type: str | None, status: int | None) -> int:
-    """Return the HTTP status that says the same; 502 for what nobody knows (protocol notes §7.4)."""
+    """Return the HTTP status that says the same; 502, a provider that failed, for what nobody knows."""
     if type(code) is int and 400 <= code < 600:
         return code
     for word in (error_type, code):

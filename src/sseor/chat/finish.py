@@ -1,4 +1,4 @@
-"""Finish reasons: the words of all servers, as the few that OpenRouter normalizes to (protocol notes §5.5)."""
+"""Finish reasons: the words of all servers, as the few that OpenRouter normalizes to."""
 
 from __future__ import annotations
 

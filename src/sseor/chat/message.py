@@ -1,4 +1,4 @@
-"""Messages for the next request: the assistant's answer sent back, and the results of tools (protocol notes §12)."""
+"""Messages for the next request: the assistant's answer sent back, and the results of tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reasoning_details`: fragments merged into the entries that must be sent back unmodified (protocol notes §5.4).
+"""`reasoning_details`: fragments merged into the entries that must be sent back unmodified.
 
 Runs of the same text type are one entry. `index` is no key: many providers send 0 every time. A signature
 comes in a trailing fragment without text, perhaps after the first content; once an entry has one, further

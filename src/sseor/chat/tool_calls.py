@@ -1,8 +1,7 @@
 """Tool calls: their assembly by rules that survive what servers do with index, id and name.
 
-The rules are those of the protocol notes §5.3.1: an id names a call, an index names the call that last used
-it, and a fragment with neither continues the call touched last. Arguments are joined once and parsed only
-when asked for.
+An id names a call, an index names the call that last used it, and a fragment with neither continues the call
+touched last. Arguments are joined once and parsed only when asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Usage: a typed view over what was counted and what it costs (protocol notes §6)."""
+"""Usage: a typed view over what was counted and what it costs."""
 
 from __future__ import annotations
 
