@@ -191,6 +191,18 @@ def test_later_envelopes_win() -> None:
     assert (completion.service_tier, completion.system_fingerprint, completion.created) == ("flex", "fp", 1)
 
 
+def test_the_first_name_is_noted_when_a_later_one_wins() -> None:
+    """Of several models or ids the last counts and the first is in `changed_from`; a repetition is no change."""
+    assert assemble(plain("a"), plain("b"), plain("c", model=None)).completion.changed_from == {}
+    assembled = Assembled().add([plain("a"), plain("b", model="n"), plain("c", model="o", id="gen-2")])
+    before = assembled.completion
+    assert (before.model, before.generation_id) == ("o", "gen-2")
+    assert before.changed_from == {"model": "m", "generation_id": "gen-1"}
+    assembled.add([plain("d", provider="Q", id="gen-2")])
+    assert assembled.completion.changed_from == {"model": "m", "generation_id": "gen-1", "provider": "P"}
+    assert before.changed_from == {"model": "m", "generation_id": "gen-1"}
+
+
 def test_a_change_and_back_is_noticed() -> None:
     """A chunk like one before the last is not taken for a repetition of the last."""
     assert assemble(plain("a"), plain("b", model="n"), plain("c")).completion.model == "m"
@@ -231,6 +243,17 @@ def test_text_of_an_error_chunk_comes_first() -> None:
     assert assembled.completion.failure == assembled.accumulator.failure
     assert not assembled.of(Finished)
     assert (assembled.completion.finish_reason, assembled.completion.verdict.complete) == ("error", False)
+
+
+def test_a_failure_after_the_finish_spoils_the_answer() -> None:
+    """A finish reason does not make complete what the provider then reports as failed, or the stream knows to be."""
+    assembled = Assembled().add([plain("a"), chunk(finish="stop")])
+    assert assembled.completion.verdict.complete
+    known = Verdict(saw_finish=True, saw_done=True, saw_usage=True, clean_end=True, failed=True)
+    assert not assembled.accumulator.completion(verdict=known).verdict.complete
+    assembled.add([chunk({"content": ""}, finish="stop", error={"code": 502, "message": "late"})])
+    assert (assembled.completion.verdict.saw_finish, assembled.completion.verdict.complete) == (True, False)
+    assert assembled.completion.failure is not None
 
 
 def test_an_error_like_the_text_before_it_is_seen() -> None:

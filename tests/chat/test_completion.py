@@ -28,7 +28,7 @@ def rich() -> Completion:
             citations=["u"],
             choice={"logprobs": {"content": [{"token": "a"}], "refusal": None}, "stop_reason": 3},
         ),
-        chunk({"content": "b"}, choice={"logprobs": {"content": [{"token": "b"}]}}),
+        chunk({"content": "b"}, model="n", choice={"logprobs": {"content": [{"token": "b"}]}}),
         chunk({"images": [{"image_url": {"url": "i"}, "index": 0}], "audio": {"id": "x", "data": "AA=="}}),
         chunk({"annotations": [{"type": "file", "file": {"hash": "h"}}]}),
         call_chunk(call('{"a":1}', "f", "A", index=0, extra_content={"s": 1})),

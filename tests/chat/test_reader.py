@@ -134,7 +134,7 @@ def test_what_is_no_chunk_is_one_typed_error(data: str) -> None:
     assert "event 2" in str(caught.value)
     assert 0 < len(caught.value.extract) <= 200
     assert caught.value.extract.isprintable()
-    assert len(reader.read(Event(json.dumps(PLAIN)))) == 1
+    assert len(list(reader.read(Event(json.dumps(PLAIN))))) == 1
 
 
 @pytest.mark.parametrize("data", BROKEN)
@@ -153,6 +153,23 @@ def test_a_lenient_reader_keeps_the_good_lines() -> None:
     assert (assembled.completion.text, assembled.reader.skipped) == ("ab", 1)
     with pytest.raises(ChunkError):
         read_body(body)
+
+
+def test_a_strict_reader_gives_what_precedes_the_broken_line() -> None:
+    """Whole objects before a broken one in the same event come first, then the error; what follows is not read."""
+    good = [json.dumps(with_text("a")), json.dumps(with_text("b"))]
+    reader = Reader()
+    chunks = iter(reader.read(Event("\n".join([*good, "{broken", good[0], "[DONE]"]))))
+    assert [next(chunks).raw, next(chunks).raw] == [with_text("a"), with_text("b")]
+    with pytest.raises(ChunkError, match=r"event 1 is no chunk: .*\{broken"):
+        next(chunks)
+    assert not reader.done
+
+
+def test_an_error_with_nothing_before_it_is_raised_at_once() -> None:
+    """A caller that does not look at the chunks still learns that there are none."""
+    with pytest.raises(ChunkError):
+        Reader().read(Event("{broken\n" + json.dumps(PLAIN)))
 
 
 def test_an_extract_hides_keys() -> None:
@@ -174,7 +191,7 @@ def test_an_unknown_event_name_is_skipped_unless_it_bears_a_chunk(name: str) -> 
     reader = Reader()
     for data in ("ping", "{}", '{"type": "ping"}', ""):
         assert not reader.read(Event(data, name))
-    assert len(reader.read(Event(json.dumps({"choices": []}), name))) == 1
+    assert len(list(reader.read(Event(json.dumps({"choices": []}), name)))) == 1
     (failed,) = reader.read(Event(json.dumps({"error": "down"}), name))
     assert failed.error is not None
 
@@ -295,7 +312,7 @@ json_values = st.recursive(
 def test_any_document_gives_chunks_or_the_one_error(value: Any, name: str) -> None:
     """Any JSON at all is chunks or a ChunkError, nothing else."""
     try:
-        chunks = Reader().read(Event(json.dumps(value), name))
+        chunks = list(Reader().read(Event(json.dumps(value), name)))
     except ChunkError:
         return
     for one in chunks:

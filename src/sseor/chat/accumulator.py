@@ -45,6 +45,14 @@ _KNOWN_FIELDS = frozenset(
         "obfuscation",
     ]
 )
+# The fields that name what serves the answer, and what a completion calls them.
+_NAMES = {
+    "id": "generation_id",
+    "model": "model",
+    "provider": "provider",
+    "service_tier": "service_tier",
+    "system_fingerprint": "system_fingerprint",
+}
 _UNLIKE: tuple[dict[str, Any], dict[str, Any]] = ({}, {})  # no chunk with choices is like an empty one
 _FAILED_WORDS = frozenset({"network_error", "error"})
 
@@ -64,7 +72,9 @@ class Accumulator:
         self._like, self._like_delta = _UNLIKE
         self._growing = ChoiceAssembly(0)  # the choice of the chunk before
         self._choices: dict[int, ChoiceAssembly] = {}
-        self._named: dict[str, Any] = {}
+        self._named: dict[str, Any] = {}  # by a completion's names
+        self._changed_from: dict[str, str] = {}
+        self._created: int | None = None
         self._router_metadata: dict[str, Any] | None = None
         self._extra: dict[str, Any] = {}
 
@@ -125,12 +135,9 @@ class Accumulator:
         return Completion(
             choices=[self._choices[index].snapshot() for index in sorted(self._choices)],
             usage=self.usage,
-            generation_id=self._named.get("id"),
-            model=self._named.get("model"),
-            provider=self._named.get("provider"),
-            created=self._named.get("created"),
-            service_tier=self._named.get("service_tier"),
-            system_fingerprint=self._named.get("system_fingerprint"),
+            **self._named,
+            created=self._created,
+            changed_from=dict(self._changed_from),
             router_metadata=clean_value(self._router_metadata),
             failure=self.failure,
             verdict=verdict,
@@ -140,12 +147,15 @@ class Accumulator:
 
     def _note(self, raw: Mapping[str, Any]) -> None:
         """Keep what the chunk says of the whole answer; later values win, empty ones do not."""
-        for name in ("id", "model", "provider", "service_tier", "system_fingerprint"):
-            value = raw.get(name)
+        for field, name in _NAMES.items():
+            value = raw.get(field)
             if type(value) is str and value:
-                self._named[name] = clean(value)
+                before = self._named.get(name)
+                self._named[name] = value = clean(value)
+                if before is not None and before != value:
+                    self._changed_from.setdefault(name, before)
         if type(raw.get("created")) is int and raw["created"]:
-            self._named["created"] = raw["created"]
+            self._created = raw["created"]
         if type(raw.get("openrouter_metadata")) is dict:
             self._router_metadata = clean_value(raw["openrouter_metadata"])
         for key, value in raw.items():
@@ -153,7 +163,7 @@ class Accumulator:
                 self._extra[clean(key)] = clean_value(value)
 
     def _seed(self) -> str:
-        return f"{self._named.get('id')}/{self._named.get('created')}"
+        return f"{self._named.get('generation_id')}/{self._created}"
 
     def _finish(self, choice: ChoiceAssembly) -> list[StreamEvent]:
         """Return the event for a finish reason, unless it is a failure."""

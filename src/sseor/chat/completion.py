@@ -103,7 +103,8 @@ class Completion:
 
     `text`, `tool_calls` and the like are those of the first choice; `choices` holds all. `extra` holds the
     last value of every other field of the chunks, `debug` excepted, which echoes the prompt. `timeline` tells
-    of nothing where no stream filled it.
+    of nothing where no stream filled it. `model`, `generation_id` and their like are the last that came;
+    where the first was another, `changed_from` holds it under the same name.
     """
 
     choices: list[CompletedChoice] = field(default_factory=list)
@@ -114,6 +115,7 @@ class Completion:
     created: int | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    changed_from: dict[str, str] = field(default_factory=dict)
     router_metadata: dict[str, Any] | None = None
     failure: Failure | None = None
     verdict: Verdict = field(default_factory=Verdict)
@@ -234,6 +236,7 @@ _PLAIN_COMPLETION_FIELDS = (
     "created",
     "service_tier",
     "system_fingerprint",
+    "changed_from",
     "router_metadata",
     "extra",
 )

@@ -11,7 +11,7 @@ from sseor.chat.text import printable
 from sseor.errors import ChunkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sseor.wire import Event, Unfinished
 
@@ -54,10 +54,11 @@ class Reader:
         self.unterminated = False
         self.truncated = False
 
-    def read(self, event: Event) -> Sequence[Chunk]:
+    def read(self, event: Event) -> Iterable[Chunk]:
         """Return the chunks of one event: mostly one, none for `[DONE]`, noise, and after the end.
 
-        Raises ChunkError for data that is no chunk, unless the reader is lenient.
+        Raises ChunkError for data that is no chunk, unless the reader is lenient. Where whole objects precede
+        it in the same event, they are given first, and the iteration raises.
         """
         if self.done:
             return ()
@@ -85,7 +86,7 @@ class Reader:
         if unfinished.event is None:  # a field without data; the beginning of a comment is no loss
             self.truncated = not unfinished.line.startswith(b":")
             return ()
-        chunks, faults = self._chunks(unfinished.event.data, unfinished.event.event)
+        chunks, faults = self._chunks(unfinished.event.data, unfinished.event.event, to_first_fault=False)
         self.unterminated = bool(chunks) or self.done
         self.truncated = bool(faults)
         return chunks
@@ -100,8 +101,8 @@ class Reader:
                 continue
         return None
 
-    def _read_unusual(self, event: Event) -> Sequence[Chunk]:
-        chunks, faults = self._chunks(event.data, event.event)
+    def _read_unusual(self, event: Event) -> Iterable[Chunk]:
+        chunks, faults = self._chunks(event.data, event.event, to_first_fault=not self.lenient)
         if not faults:
             return chunks
         if self.lenient:
@@ -109,26 +110,34 @@ class Reader:
             return chunks
         fault, text = faults[0]
         extract = printable(text, MAX_EXTRACT)
-        raise ChunkError(
+        error = ChunkError(
             f"event {self.number} is no chunk: {fault}: {extract}", number=self.number, extract=extract
         )
+        if chunks:
+            return _followed_by(chunks, error)
+        raise error
 
-    def _chunks(self, data: str, name: str) -> tuple[Sequence[Chunk], list[tuple[str, str]]]:
+    def _chunks(
+        self, data: str, name: str, *, to_first_fault: bool
+    ) -> tuple[Sequence[Chunk], list[tuple[str, str]]]:
         """Return the chunks in an event's data, and the faults found there, each with its text.
 
         Data that is no JSON as a whole is read line by line: some servers forget the blank lines between
         events.
         """
         chunks: list[Chunk] = []
-        faults: list[tuple[str, str]] = []
         fault = self._add_document(data, name, chunks)
-        if fault is not None and "\n" in data:
-            for line in data.split("\n"):
-                fault = self._add_document(line, name, chunks)
-                if fault is not None:
-                    faults.append((fault, line))
-        elif fault is not None:
-            faults.append((fault, data))
+        if fault is None:
+            return tuple(chunks), []
+        if "\n" not in data:
+            return (), [(fault, data)]
+        faults: list[tuple[str, str]] = []
+        for line in data.split("\n"):
+            fault = self._add_document(line, name, chunks)
+            if fault is not None:
+                faults.append((fault, line))
+                if to_first_fault:
+                    break
         return tuple(chunks), faults
 
     def _add_document(self, data: str, name: str, chunks: list[Chunk]) -> str | None:
@@ -149,6 +158,11 @@ class Reader:
         if chunk is not None:
             chunks.append(chunk)
         return None
+
+
+def _followed_by(chunks: Sequence[Chunk], error: ChunkError) -> Iterator[Chunk]:
+    yield from chunks
+    raise error
 
 
 def chunk_of(value: Any, name: str) -> Chunk | None:
