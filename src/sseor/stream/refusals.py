@@ -60,10 +60,10 @@ def refused(head: Head, body: bytes, secret: str) -> SseorError:
 def failed_generation(failure: Failure, secret: str) -> GenerationError:
     """Return the error for a failure that the provider reported inside a 200 answer."""
     message = failure.message.replace(secret, REDACTED) if secret else failure.message
-    by = f" by {failure.provider}" if failure.provider else ""
+    by = failure.provider or "the provider"
     code = f" ({failure.code})" if failure.code is not None else ""
     return GenerationError(
-        f"the generation failed{by}{code}: {message or 'no reason given'}",
+        f"{by} reported a failure{code}: {message or 'no reason given'}",
         code=failure.code,
         message=message,
         error_type=failure.error_type,

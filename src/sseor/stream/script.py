@@ -117,10 +117,7 @@ class Script:
         self._response = Body(
             head.headers, max_event_bytes=self.settings.max_event_bytes, lenient=self.settings.lenient
         )
-        while not self._response.done:
-            data = yield from self._read_more()
-            if data is None:
-                break
+        while not self._response.done and (data := (yield from self._read_more())) is not None:
             items = self._response.feed(data) if data else self._response.end()
             batch = self._take(items)
             if batch:
@@ -218,9 +215,6 @@ class Script:
         last = self._accumulator.end()
         if last and not self._as_chunks:
             yield from self._deliver(last, self._now)
-        failure = self._accumulator.failure
-        if failure is not None:
-            raise failed_generation(failure, self.settings.secret)
         verdict = self._verdict()
         if not verdict.complete:
             raise self._ended_early(verdict)
@@ -282,6 +276,7 @@ class Script:
             saw_done=reader.done if reader else False,
             saw_usage=self._accumulator.usage is not None,
             clean_end=self._clean_end,
+            failed=self._accumulator.failure is not None,
             unterminated=reader.unterminated if reader else False,
             skipped_events=reader.skipped if reader else 0,
             not_streamed=response.whole if response else False,

@@ -1,6 +1,0 @@
-"""Lets the tests import `benchmarks`, which is no part of the package."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[2]))
