@@ -196,6 +196,13 @@ def test_an_unknown_event_name_is_skipped_unless_it_bears_a_chunk(name: str) -> 
     assert failed.error is not None
 
 
+def test_chunks_on_separate_lines_under_an_unknown_event_name() -> None:
+    """Several chunks in an event with a name of its own are all read, the noise between them skipped."""
+    lines = [json.dumps(with_text("a")), "note", '{"type": "ping"}', json.dumps(with_text("b"))]
+    chunks = list(Reader().read(Event("\n".join(lines), "completion")))
+    assert [chunk.raw for chunk in chunks] == [with_text("a"), with_text("b")]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -204,11 +211,13 @@ def test_an_unknown_event_name_is_skipped_unless_it_bears_a_chunk(name: str) -> 
         ('"down"', "down"),
         ("down", "down"),
         ("[1]", "[1]"),
+        ("upstream\nfailed", "upstream failed"),
+        ('{"error": "down"}\n{"error": "again"}', "down"),
     ],
 )
 def test_an_event_named_error_is_a_failure(data: str, message: str) -> None:
     """`event: error` is a failure whatever its data is."""
-    (failed,) = Reader().read(Event(data, "error"))
+    failed, *_ = Reader().read(Event(data, "error"))
     assert failed.error is not None
     assert failed.error.message == message
 

@@ -123,25 +123,27 @@ class Reader:
         """Return the chunks in an event's data, and the faults found there, each with its text.
 
         Data that is no JSON as a whole is read line by line: some servers forget the blank lines between
-        events.
+        events. Under an event name of its own, what is no chunk is noise, and under `error` it is the failure.
         """
         chunks: list[Chunk] = []
-        fault = self._add_document(data, name, chunks)
-        if fault is None:
-            return tuple(chunks), []
-        if "\n" not in data:
-            return (), [(fault, data)]
         faults: list[tuple[str, str]] = []
-        for line in data.split("\n"):
-            fault = self._add_document(line, name, chunks)
-            if fault is not None:
-                faults.append((fault, line))
-                if to_first_fault:
-                    break
-        return tuple(chunks), faults
+        may_be_noise = name not in _PLAIN_NAMES
+        fault = self._add_document(data, name, chunks)
+        if fault is not None and "\n" not in data:
+            faults.append((fault, data))
+        elif fault is not None:
+            for line in data.split("\n"):
+                fault = self._add_document(line, name, chunks)
+                if fault is not None:
+                    faults.append((fault, line))
+                    if to_first_fault and not may_be_noise:
+                        break
+        if faults and name == "error" and not chunks:
+            chunks.append(Chunk({"error": data.strip()}))
+        return tuple(chunks), [] if may_be_noise else faults
 
     def _add_document(self, data: str, name: str, chunks: list[Chunk]) -> str | None:
-        """Append the chunk in `data`, if it is one; return what is wrong when it should be and is not."""
+        """Append the chunk in `data`, if it is one; return what is wrong when it is none, and no noise either."""
         text = data.strip()
         # What starts with a colon is a comment that a proxy sent on as data.
         if self.done or not text or text.startswith(":"):
@@ -152,9 +154,7 @@ class Reader:
         try:
             chunk = chunk_of(codec.loads(text), name)
         except ValueError as error:
-            if name == "error" and "\n" not in text:
-                chunks.append(Chunk({"error": text}))
-            return printable(str(error), 100) if name in _PLAIN_NAMES else None
+            return printable(str(error), 100)
         if chunk is not None:
             chunks.append(chunk)
         return None
