@@ -103,7 +103,12 @@ def proxy_for(endpoint: Endpoint) -> str:
         return ""
     proxies = getproxies()
     proxy = proxies.get("https" if endpoint.is_tls else "http") or proxies.get("all") or ""
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy or not proxy else f"http://{proxy}"
+    try:
+        urlsplit(proxy)
+    except ValueError as error:
+        raise ConfigError("the proxy that the environment names is not a valid URL") from error
+    return proxy
 
 
 def without_credentials(url: str) -> str:
@@ -142,7 +147,7 @@ def _pool(endpoint: Endpoint, backend: Any, direct: Any, http_proxy: Any, socks_
     try:
         parsed = httpx.Proxy(proxy)
     except (ValueError, httpx.InvalidURL) as error:
-        raise ConfigError("the proxy that the environment names is not a valid URL") from error
+        raise ConfigError("the proxy that the environment names cannot be used") from error
     if parsed.url.scheme.startswith("socks"):
         try:
             return socks_proxy(str(parsed.url), proxy_auth=parsed.raw_auth, **options)

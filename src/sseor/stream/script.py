@@ -93,10 +93,10 @@ class Script:
                 return
             except SseorError as error:
                 failure, now = error, self._now
-                self._dress(error)
                 wait = self._wait_before_retry(error, failures, now)
+                self.timeline.ended = self.timeline.since_start(now) if wait is None else None
+                self._dress(error)
                 if wait is None:
-                    self.timeline.ended = self.timeline.since_start(now)
                     raise
             if not self._as_chunks:
                 now = yield from self._deliver([Retrying(wait, failure)], now)

@@ -1,0 +1,84 @@
+"""Exchanges for threads: a client that the caller brings, and errors that are nobody's network."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from faults import after_a_token, before_the_first_token, before_the_head, chunk_header, comments, serve, silence
+from shells import read
+
+import sseor
+from sseor.client.endpoint import endpoint
+from sseor.client.exchange import Exchange
+from sseor.client.link import Link
+from sseor.errors import StallError
+from sseor.stream import Expired, Open
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
+
+LIMIT = 0.3
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize(
+    "respond",
+    [
+        before_the_head(silence),
+        before_the_first_token(comments),
+        before_the_first_token(chunk_header),
+        after_a_token(silence),
+        after_a_token(chunk_header),
+    ],
+)
+def test_deadlines_with_a_client_of_the_callers(library: Any, respond: Any) -> None:
+    """A watching thread shuts the caller's socket down in time, in every phase."""
+    with serve(respond) as server, library.Client(timeout=60) as http:
+        timeouts = sseor.Timeouts(first_token=LIMIT, stall=LIMIT)
+        outcome = read("threads", server.base_url, timeouts=timeouts, http_client=http)
+        assert server.wait_idle(1)
+    assert isinstance(outcome.error, StallError)
+    assert LIMIT <= outcome.error.waited < LIMIT + 0.2
+
+
+def test_an_expiry_that_shows_late() -> None:
+    """A transport without a socket cannot be woken: when its read returns after the deadline, that is an expiry."""
+
+    class Slow(httpx.SyncByteStream):
+        def __iter__(self) -> Any:
+            time.sleep(0.2)
+            yield b"data: late\n\n"
+
+    respond = httpx.MockTransport(lambda request: httpx.Response(200, stream=Slow()))
+    with httpx.Client(transport=respond) as http:
+        exchange = Exchange(Link.for_threads(endpoint(api_key=None, base_url="http://127.0.0.1:9"), http))
+        exchange.open(Open(b"{}", None, time.monotonic() + 60))
+        with pytest.raises(Expired):
+            exchange.read(time.monotonic() + 0.05)
+        exchange.close()
+
+
+@pytest.mark.parametrize("shell", ["threads", "asyncio"])
+def test_a_defect_of_a_callers_transport_passes_unchanged(shell: str) -> None:
+    """What is not a failure of the network is not dressed up as one."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        raise ZeroDivisionError
+
+    transport = httpx.MockTransport(respond)
+    http: Any = (httpx.Client if shell == "threads" else httpx.AsyncClient)(transport=transport)
+    with pytest.raises(ZeroDivisionError):
+        read(shell, "http://127.0.0.1:9/v1", http_client=http)
+
+
+@pytest.mark.parametrize("shell", ["threads", "asyncio", "trio"])
+def test_a_mock_transport_gives_an_answer(shell: str) -> None:
+    """Users may test with a mock transport of httpx, whose body is no generator."""
+    chunk = b'data: {"choices":[{"index":0,"delta":{"content":"Low"},"finish_reason":"stop"}]}\n\n'
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, content=chunk))
+    http: Any = (httpx.Client if shell == "threads" else httpx.AsyncClient)(transport=transport)
+    assert read(shell, "http://127.0.0.1:9/v1", http_client=http).text == "Low"
