@@ -54,8 +54,8 @@ class SseorError(Exception):
     """The root: catch it to catch all that the network, the provider or a wrong call can cause.
 
     `detail` is the plain sentence. The rest is filled in where the error leaves a stream: `partial` (what had
-    arrived, a `Completion`), `generation_id`, `attempts` (requests sent so far), `phase` (`connect`, `headers`,
-    `first_token`, `streaming`) and `last_event_id`.
+    arrived, a `Completion`), `generation_id`, `attempts` (requests sent so far), `last_event_id`, and `phase`:
+    `connect`, `headers`, `first_token`, `streaming`, or `finished` once the finish reason had come.
     """
 
     retryable: bool = False

@@ -38,20 +38,20 @@ class AsyncExchange:
         """Send the request and return the head of its response; raises `Expired` or `Failed`."""
         await self.close()
         self._link.check()
-        request = request_for(self._link.http, self._link.endpoint, step)
-        with (
-            spending(Budget(anyio.current_time, step.connect), step.deadline),
-            anyio.CancelScope(deadline=step.deadline) as scope,
-        ):
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._send, request)
-        now = anyio.current_time()
-        if scope.cancelled_caught:
-            raise Expired(now)
-        if self._failure is not None:
-            raise self._signal(self._failure, step.deadline, in_body=False) from self._failure
+        budget = Budget(anyio.current_time, step.connect)
+        while self._response is None:
+            request = request_for(self._link.http, self._link.endpoint, step)
+            with spending(budget, step.deadline), anyio.CancelScope(deadline=step.deadline) as scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._send, request)
+            if scope.cancelled_caught:
+                raise Expired(anyio.current_time())
+            if self._failure is not None:
+                signal = self._signal(self._failure, step.deadline, in_body=False)
+                if not self._link.was_stale(signal, budget):
+                    raise signal from self._failure
         self._body = aiter(self._response.stream)
-        return head_of(self._response, now)
+        return head_of(self._response, anyio.current_time())
 
     async def read(self, deadline: float) -> tuple[bytes, float]:
         """Return the next bytes of the body, b"" at its end, and when they came; raises `Expired` or `Failed`."""

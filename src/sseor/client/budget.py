@@ -16,18 +16,23 @@ Clock = Callable[[], float]
 
 
 class Budget:
-    """A moving deadline on `clock`, and a limit for TCP and TLS of a new connection together, in seconds."""
+    """A moving deadline on `clock`, and a limit for TCP and TLS of a new connection together, in seconds.
 
-    __slots__ = ("_connected_by", "clock", "connect", "deadline")
+    `dialed` tells whether the exchange opened a connection of its own, instead of taking a kept one.
+    """
+
+    __slots__ = ("_connected_by", "clock", "connect", "deadline", "dialed")
 
     def __init__(self, clock: Clock, connect: float | None) -> None:
         self.clock = clock
         self.connect = connect
         self.deadline = math.inf
         self._connected_by = math.inf
+        self.dialed = False
 
     def dial(self) -> None:
         """Start the time of a new connection."""
+        self.dialed = True
         self._connected_by = math.inf if self.connect is None else self.clock() + self.connect
 
     def left(self, limit: float | None) -> float | None:

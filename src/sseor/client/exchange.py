@@ -31,14 +31,17 @@ class Exchange:
         self.close()
         self._link.check()
         self._budget = Budget(time.monotonic, step.connect)
-        request = request_for(self._link.http, self._link.endpoint, step)
-        if not self._link.owned:
-            self._cutoff = Cutoff.watching(request)
-        try:
-            with self._until(step.deadline):
-                self._response = self._link.http.send(request, stream=True, follow_redirects=False)
-        except Exception as error:
-            raise self._signal(error, step.deadline, in_body=False) from error
+        while self._response is None:
+            request = request_for(self._link.http, self._link.endpoint, step)
+            if not self._link.owned:
+                self._cutoff = Cutoff.watching(request)
+            try:
+                with self._until(step.deadline):
+                    self._response = self._link.http.send(request, stream=True, follow_redirects=False)
+            except Exception as error:
+                signal = self._signal(error, step.deadline, in_body=False)
+                if not self._link.was_stale(signal, self._budget):
+                    raise signal from error
         self._body = iter(self._response.stream)
         if self._cutoff is not None:
             self._cutoff.watch(self._response)

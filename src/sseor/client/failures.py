@@ -51,11 +51,11 @@ def _translated(names: set[str], error: Exception, *, in_body: bool, proxy: str)
         pool.retryable = False
         return pool
     if "ConnectTimeout" in names:
-        return ConnectTimeoutError(f"no connection{_through(proxy)} in time")
+        return _while_connecting(ConnectTimeoutError(f"no connection{_through(proxy)} in time"))
     if "TimeoutException" in names:
         return StallError("the HTTP client's own time limit passed", timer="silence")
     if "ConnectError" in names or "ProxyError" in names:
-        return _not_connected(error, proxy)
+        return _while_connecting(_not_connected(error, proxy))
     if names & {"RemoteProtocolError", "LocalProtocolError", "ProtocolError"}:
         return _broken_format(error, in_body=in_body)
     if names & {"NetworkError", "BrokenResourceError", "ClosedResourceError", "EndOfStream"}:
@@ -63,7 +63,7 @@ def _translated(names: set[str], error: Exception, *, in_body: bool, proxy: str)
     if names & {"HTTPError", "DecodingError", "UnsupportedProtocol", "StreamError"}:
         return ProtocolError("the HTTP exchange failed")
     if isinstance(error, (OSError, EOFError)):
-        return _lost(in_body=in_body) if in_body else _not_connected(error, proxy)
+        return _lost(in_body=in_body) if in_body else _while_connecting(_not_connected(error, proxy))
     if isinstance(error, RuntimeError):
         return _misused(str(error))
     return None
@@ -80,6 +80,11 @@ def _not_connected(error: Exception, proxy: str) -> ConnectError:
         if isinstance(cause, ConnectionRefusedError):
             return ConnectError(f"the connection was refused{_through(proxy)}")
     return ConnectError(f"no connection{_through(proxy)}")
+
+
+def _while_connecting(error: ConnectError) -> ConnectError:
+    error.phase = "connect"
+    return error
 
 
 def _broken_format(error: Exception, *, in_body: bool) -> SseorError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sseor.errors import ConfigError, MisuseError
+from sseor.errors import ConfigError, ConnectError, MisuseError
+from sseor.stream import Failed
 
+from .budget import Budget
 from .endpoint import Endpoint
 from .http import new_async_client, new_client, proxy_for, without_credentials
 
@@ -44,6 +46,19 @@ class Link:
             raise MisuseError("the client has been closed")
         if self._process != os.getpid():
             raise MisuseError("the client was made in another process: make a new one after a fork")
+
+    def was_stale(self, signal: Exception, budget: Budget) -> bool:
+        """Tell whether a kept connection was found dead: the request may then go out again at once, on another.
+
+        Known only of our own client, whose sockets tell the budget when they dial. Each such failure takes one dead
+        connection out of the pool, so this ends.
+        """
+        return (
+            self.owned
+            and not budget.dialed
+            and isinstance(signal, Failed)
+            and isinstance(signal.error, ConnectError)
+        )
 
     def close(self) -> None:
         """Close the connections of a client of ours."""

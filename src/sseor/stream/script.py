@@ -288,5 +288,5 @@ class Script:
         error.partial = self.completion
         error.generation_id = self.generation_id
         error.attempts = self.timeline.attempts
-        error.phase = self._watchdog.phase
+        error.phase = error.phase or self._watchdog.phase
         error.last_event_id = (self._response and self._response.last_event_id) or None
