@@ -433,7 +433,7 @@ def test_a_whole_document_is_an_answer() -> None:
     stage = Stage((200, {"content-type": "application/json"}), body[:20], body[20:], b"").play()
     assert stage.error is None
     assert stage.text == "Low"
-    assert stage.script.generation_id == "gen-3"
+    assert stage.script.completion.generation_id == "gen-3"
     assert stage.script.completion.verdict is not None
     assert stage.script.completion.verdict.not_streamed
 

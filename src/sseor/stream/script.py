@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sseor.chat import (
@@ -65,7 +65,7 @@ class Script:
     def __init__(self, body: bytes, settings: Settings) -> None:
         self.settings = settings
         self.timeline = Timeline()
-        self.generation_id: str | None = None
+        self._promised_id: str | None = None
         self._request_body = body
         self._accumulator = Accumulator()
         self._response: Body | None = None
@@ -78,7 +78,10 @@ class Script:
     @property
     def completion(self) -> Completion:
         """What has arrived so far, with the evidence for how it ended."""
-        return self._accumulator.completion(verdict=self._verdict(), timeline=self.timeline.copy())
+        completion = self._accumulator.completion(verdict=self._verdict(), timeline=self.timeline.copy())
+        if completion.generation_id is None and self._promised_id is not None:
+            return replace(completion, generation_id=self._promised_id)
+        return completion
 
     def run(self, now: float, *, as_chunks: bool = False) -> Life:
         """Yield the steps of the whole stream; the caller gets stream events, or chunks if it asked for them."""
@@ -144,7 +147,8 @@ class Script:
         self._watchdog.head()
         if self.timeline.head is None:
             self.timeline.head = self.timeline.since_start(head.now)
-        self.generation_id = head.headers.get("x-generation-id") or self.generation_id
+        # Known before the first chunk: the only handle for the cost of an answer that dies at once.
+        self._promised_id = head.headers.get("x-generation-id") or self._promised_id
         return head
 
     def _read_more(self) -> Generator[Step, Any, bytes | None]:
@@ -194,8 +198,6 @@ class Script:
         """Tell the timeline and the watchdog what this chunk brought."""
         timeline, now = self.timeline, self.timeline.since_start(self._now)
         timeline.chunk(now)
-        if self.generation_id is None and chunk.id:
-            self.generation_id = chunk.id
         for event in events:
             self._watchdog.progress(self._now)
             if not isinstance(event, (Finished, UsageReport)):
@@ -286,7 +288,7 @@ class Script:
     def _dress(self, error: SseorError) -> None:
         """Fill in what only the stream knows."""
         error.partial = self.completion
-        error.generation_id = self.generation_id
+        error.generation_id = error.partial.generation_id
         error.attempts = self.timeline.attempts
         error.phase = error.phase or self._watchdog.phase
         error.last_event_id = (self._response and self._response.last_event_id) or None
