@@ -9,7 +9,7 @@ def test_the_first_moments_stay_and_the_last_ones_move() -> None:
     """First token and first text are set once, the last token each time."""
     timeline = Timeline(started=100.0)
     timeline.attempt()
-    assert timeline.ttft_ms is timeline.ttfo_ms is timeline.total_ms is None
+    assert [timeline.ttft_ms, timeline.ttfo_ms, timeline.total_ms] == [None, None, None]
     timeline.chunk(1.0)
     timeline.token(1.0, visible=False)
     timeline.chunk(1.5)

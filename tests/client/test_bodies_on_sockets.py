@@ -99,7 +99,9 @@ def test_the_facts_of_the_errors() -> None:
 def test_what_is_no_text() -> None:
     """Reasoning once, tool calls parsed, annotations, image and audio come out as events and in the completion."""
     reasoning = play("02", "threads", "random")
-    assert "".join(event.delta for event in reasoning.of(sseor.Reasoning)) == "17 is odd, and 289 = 17², so yes."
+    assert (
+        "".join(event.delta for event in reasoning.of(sseor.Reasoning)) == "17 is odd, and 289 = 17², so yes."
+    )
     calls = [event.call for event in play("04", "threads", "random").of(sseor.ToolCallDone)]
     assert [(call.name, call.parsed) for call in calls] == [
         ("weather", {"city": "Nantes"}),

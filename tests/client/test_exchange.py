@@ -8,7 +8,15 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from faults import after_a_token, before_the_first_token, before_the_head, chunk_header, comments, serve, silence
+from faults import (
+    after_a_token,
+    before_the_first_token,
+    before_the_head,
+    chunk_header,
+    comments,
+    serve,
+    silence,
+)
 from shells import read
 
 import sseor

@@ -76,13 +76,13 @@ def test_by_name(
         (OSError(101, "unreachable"), "no connection", True),
     ],
 )
-def test_why_no_connection(cause: BaseException, words: str, retryable: bool) -> None:
+def test_why_no_connection(cause: Exception, words: str, retryable: bool) -> None:
     """The reason is found in the chain: also in groups, in arguments and behind cycles."""
     looped = OSError("outer")
     looped.__context__ = looped
     for foreign in (
         caused(httpx.ConnectError(""), cause),
-        caused(httpx.ConnectError(""), caused(OSError(), ExceptionGroup("all failed", [OSError(), cause]))),  # type: ignore[list-item]
+        caused(httpx.ConnectError(""), caused(OSError(), ExceptionGroup("all failed", [OSError(), cause]))),
         httpx.ConnectError(cause),  # type: ignore[arg-type]
         caused(httpx.ConnectError(""), caused(looped, cause)),
     ):

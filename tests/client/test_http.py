@@ -72,12 +72,14 @@ def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch, shell: str) 
     assert "secret" not in str(error)
 
 
-@pytest.mark.parametrize("proxy", ["socks5://socks.example:1080", "ftp://x.example", "http://[", "http://x.example:port"])
+@pytest.mark.parametrize(
+    "proxy", ["socks5://socks.example:1080", "ftp://x.example", "http://[", "http://x.example:port"]
+)
 def test_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     """A SOCKS proxy without its package, another scheme and a broken URL are a ConfigError."""
     monkeypatch.setenv("all_proxy", proxy)
     for client in (sseor.Client, sseor.AsyncClient):
-        with pytest.raises(ConfigError, match="proxy|SOCKS"):
+        with pytest.raises(ConfigError, match=r"proxy|SOCKS"):
             client(base_url="http://host.example/v1")
 
 

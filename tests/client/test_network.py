@@ -26,7 +26,9 @@ def budget(connect: float | None = None) -> Budget:
 def test_reads_and_writes_end_by_the_deadline() -> None:
     """A read waits for what is left, and a call after the deadline does not start."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        stream = DeadlineBackend().connect_tcp("127.0.0.1", listener.getsockname()[1], socket_options=KEEP_ALIVE)
+        stream = DeadlineBackend().connect_tcp(
+            "127.0.0.1", listener.getsockname()[1], socket_options=KEEP_ALIVE
+        )
         peer, _ = listener.accept()
         with peer:
             began = time.monotonic()
@@ -50,7 +52,8 @@ def test_all_addresses_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.3", "127.0.0.1")
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+            for host in ("127.0.0.2", "127.0.0.3", "127.0.0.1")
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(found))
         with spending(budget(connect=1), time.monotonic() + 9):

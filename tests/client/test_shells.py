@@ -20,6 +20,7 @@ from sseor.errors import (
     StatusError,
 )
 from sseor.testing import (
+    Act,
     Call,
     Cut,
     Done,
@@ -39,7 +40,7 @@ from sseor.testing import (
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing_open"), pytest.mark.parametrize("shell", SHELLS)]
 
-WHOLE = (Role(), Think("Hm", "…"), *answer("Low", " water"))
+WHOLE: tuple[Act, ...] = (Role(), Think("Hm", "…"), *answer("Low", " water"))
 
 
 def test_events_in_order(shell: str) -> None:
@@ -221,7 +222,7 @@ def test_a_second_reader_is_a_mistake(shell: str) -> None:
 
     def second(_: Any) -> None:
         with pytest.raises(MisuseError, match="read once"):
-            (iter if shell == "threads" else aiter)(streams[0].reasoning)  # type: ignore[operator]
+            (iter if shell == "threads" else aiter)(streams[0].reasoning)
 
     streams: list[Any] = []
 
@@ -249,5 +250,5 @@ def test_arguments_are_checked_at_once(shell: str) -> None:
             {"http_client": object()},
         ):
             with pytest.raises(ConfigError):
-                client(api_key=KEY, base_url=server.base_url, **wrong)  # type: ignore[arg-type]
+                client(api_key=KEY, base_url=server.base_url, **wrong)
         assert server.requests == []

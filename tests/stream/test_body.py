@@ -19,9 +19,11 @@ EVENT = b"data: " + json.dumps(CHUNK).encode() + b"\n\n"
 WHOLE = {"id": "gen-1", "choices": [{"index": 0, "message": {"content": "Low"}, "finish_reason": "stop"}]}
 
 
-def body(content_type: str = "text/event-stream", limit: int = 1 << 20, **headers: str) -> Body:
+def body(content_type: str = "text/event-stream", limit: int = 1 << 20, coding: str = "") -> Body:
     """Return the reader of a body with this content type."""
-    return Body({"content-type": content_type, **headers}, max_event_bytes=limit, lenient=False)
+    return Body(
+        {"content-type": content_type, "content-encoding": coding}, max_event_bytes=limit, lenient=False
+    )
 
 
 def read(reader: Body, *pieces: bytes) -> list[Any]:
@@ -96,21 +98,15 @@ def test_limits() -> None:
 def test_a_compressed_body_is_undone() -> None:
     """gzip that nobody asked for is read all the same; another coding is refused."""
     packed = gzip.compress(EVENT)
-    assert read(
-        body(**{"content-encoding": "gzip"}), *(packed[i : i + 3] for i in range(0, len(packed), 3))
-    ) == ["Low"]
+    assert read(body(coding="gzip"), *(packed[i : i + 3] for i in range(0, len(packed), 3))) == ["Low"]
     with pytest.raises(ProtocolError):
-        body(**{"content-encoding": "br"})
+        body(coding="br")
 
 
 def test_a_bomb_meets_the_limit() -> None:
     """A compressed line of a megabyte stops at the limit of one event."""
     with pytest.raises(EventTooLargeError):
-        list(
-            body(limit=1 << 17, **{"content-encoding": "gzip"}).feed(
-                gzip.compress(b"data: " + bytes(1 << 20))
-            )
-        )
+        list(body(limit=1 << 17, coding="gzip").feed(gzip.compress(b"data: " + bytes(1 << 20))))
 
 
 def test_the_last_event_id_is_known() -> None:
@@ -123,7 +119,7 @@ def test_the_last_event_id_is_known() -> None:
 @given(st.binary(max_size=300), st.sampled_from(["text/event-stream", "application/json", ""]))
 def test_any_bytes_give_items_or_one_of_our_errors(data: bytes, content_type: str) -> None:
     """Nothing but items and our own errors comes out, in one piece and bytewise alike."""
-    results = []
+    results: list[object] = []
     for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
         reader = body(content_type)
         try:

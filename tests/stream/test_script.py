@@ -158,7 +158,7 @@ def test_a_read_is_delivered_as_one_batch() -> None:
 def test_chunks_instead_of_events() -> None:
     """A reader of chunks gets every chunk, and no heartbeat or retry among them."""
     stage = Stage(OK, HEARTBEAT, delta("Low", "stop"), USAGE, DONE, b"").play(as_chunks=True)
-    assert [type(item) for item in stage.delivered] == [Chunk, Chunk]
+    assert [isinstance(item, Chunk) for item in stage.delivered] == [True, True]
     assert stage.script.completion.text == "Low"
 
 
@@ -380,6 +380,7 @@ def test_before_the_first_token_a_transient_failure_is_tried_again(first: list[A
     assert stage.text == "Low"
     announced = [item for item in stage.delivered if isinstance(item, Retrying)]
     assert [notice.wait for notice in announced] == [0.25]
+    assert isinstance(announced[0].cause, SseorError)
     assert announced[0].cause.attempts == 1
     assert stage.script.completion.timeline is not None
     assert stage.script.completion.timeline.attempts == 2
@@ -414,7 +415,7 @@ def test_chunks_are_retried_without_a_notice() -> None:
     stage = Stage(ConnectError("no"), OK, delta("Low", "stop"), DONE, b"", settings=retrying()).play(
         as_chunks=True
     )
-    assert [type(item) for item in stage.delivered] == [Chunk]
+    assert [isinstance(item, Chunk) for item in stage.delivered] == [True]
 
 
 @pytest.mark.parametrize("end", [EXPIRY, ConnectionLostError("lost"), b"x" * (1 << 17), b""])

@@ -60,7 +60,7 @@ def _translated(names: set[str], error: Exception, *, in_body: bool, proxy: str)
         return _broken_format(error, in_body=in_body)
     if names & {"NetworkError", "BrokenResourceError", "ClosedResourceError", "EndOfStream"}:
         return _lost(in_body=in_body)
-    if names & {"HTTPError", "DecodingError", "UnsupportedProtocol", "StreamError"}:
+    if names & {"HTTPError", "DecodingError", "UnsupportedProtocol", "StreamError", "InvalidURL"}:
         return ProtocolError("the HTTP exchange failed")
     if isinstance(error, (OSError, EOFError)):
         return _lost(in_body=in_body) if in_body else _while_connecting(_not_connected(error, proxy))
@@ -92,7 +92,8 @@ def _broken_format(error: Exception, *, in_body: bool) -> SseorError:
     if any(word in words for word in _GONE):
         return _lost(in_body=in_body)
     broken = ProtocolError("the server broke the rules of HTTP")
-    broken.retryable = not in_body
+    # A flood of header fields is no accident.
+    broken.retryable = not in_body and "too long" not in words
     return broken
 
 

@@ -24,6 +24,8 @@ from .network import KEEP_ALIVE, AsyncDeadlineBackend, DeadlineBackend
 _KEPT_ALIVE = 20
 _KEPT_ALIVE_SECONDS = 5.0
 
+_LOCATION = "sseor.location"
+
 
 class Bytes(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The raw body of a response, as httpcore gives it."""
@@ -130,7 +132,10 @@ def request_for(client: Any, endpoint: Endpoint, step: Open) -> Any:
 
 def head_of(response: Any, now: float) -> Head:
     """Return status and header fields of a response."""
-    return Head(response.status_code, dict(response.headers), now, time.time())
+    headers = dict(response.headers)
+    if _LOCATION in response.extensions:
+        headers["location"] = response.extensions[_LOCATION]
+    return Head(response.status_code, headers, now, time.time())
 
 
 def _pool(endpoint: Endpoint, backend: Any, direct: Any, http_proxy: Any, socks_proxy: Any) -> Any:
@@ -176,9 +181,10 @@ def _core_request(request: httpx.Request) -> httpcore.Request:
 
 
 def _response(response: httpcore.Response) -> httpx.Response:
+    headers, extensions = httpx.Headers(response.headers), dict(response.extensions)
+    if "location" in headers:
+        # httpx builds the next request of a redirect although it is not to follow it, and fails on an odd target.
+        extensions[_LOCATION] = headers.pop("location")
     return httpx.Response(
-        status_code=response.status,
-        headers=response.headers,
-        stream=Bytes(response.stream),
-        extensions=response.extensions,
+        status_code=response.status, headers=headers, stream=Bytes(response.stream), extensions=extensions
     )

@@ -25,7 +25,7 @@ class Body:
     """Reads the body of one response with these header fields (lower-case names)."""
 
     def __init__(self, headers: Mapping[str, str], *, max_event_bytes: int, lenient: bool) -> None:
-        self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.content_type = extract(headers.get("content-type", "").partition(";")[0].strip().lower())
         self.reader = Reader(lenient=lenient)
         self.whole = False
         """The answer came as one JSON document, not as a stream."""

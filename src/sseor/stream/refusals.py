@@ -1,4 +1,4 @@
-"""Failures that the peer put into words, turned into our errors: never with the key, never with raw markup."""
+"""Failures that the peer put into words, turned into our errors, never with raw markup."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from .extracts import extract
 from .hints import retry_after
 from .steps import Head
 
-REDACTED = "[redacted]"
 _PHRASES = {
     400: "the request was refused as wrong",
     401: "the API key was not accepted",
@@ -27,10 +26,8 @@ _PHRASES = {
 }
 
 
-def refused(head: Head, body: bytes, secret: str) -> SseorError:
+def refused(head: Head, body: bytes) -> SseorError:
     """Return the error for an answer that is not a 200 (protocol of the provider: "Errors and Debugging")."""
-    if secret:
-        body = body.replace(secret.encode(), REDACTED.encode())
     status = head.status
     if 300 <= status < 400:
         return StatusError(_redirect(head), status=status)
@@ -57,15 +54,14 @@ def refused(head: Head, body: bytes, secret: str) -> SseorError:
     )
 
 
-def failed_generation(failure: Failure, secret: str) -> GenerationError:
+def failed_generation(failure: Failure) -> GenerationError:
     """Return the error for a failure that the provider reported inside a 200 answer."""
-    message = failure.message.replace(secret, REDACTED) if secret else failure.message
     by = failure.provider or "the provider"
     code = f" ({failure.code})" if failure.code is not None else ""
     return GenerationError(
-        f"{by} reported a failure{code}: {message or 'no reason given'}",
+        f"{by} reported a failure{code}: {failure.message or 'no reason given'}",
         code=failure.code,
-        message=message,
+        message=failure.message,
         error_type=failure.error_type,
         provider=failure.provider,
         retry_after=failure.retry_after,

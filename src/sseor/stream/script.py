@@ -8,6 +8,7 @@ bytes complete before they fail is handed out before the failure is raised.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from sseor.wire import Comment
 from .body import Body
 from .refusals import failed_generation, refused
 from .retrying import RetryPolicy
+from .secrets import redact, redacted
 from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Step
 from .watchdog import Timeouts, Watchdog
 
@@ -42,6 +44,7 @@ DRAIN_SECONDS = 0.05
 DRAIN_BYTES = 1 << 14
 """How long and how far to read past `[DONE]` for the end of the HTTP body, which keeps the connection for reuse."""
 
+_GENERATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _REFUSAL_SECONDS = 1.0
 _REFUSAL_BYTES = 1 << 16
 
@@ -148,7 +151,9 @@ class Script:
         if self.timeline.head is None:
             self.timeline.head = self.timeline.since_start(head.now)
         # Known before the first chunk: the only handle for the cost of an answer that dies at once.
-        self._promised_id = head.headers.get("x-generation-id") or self._promised_id
+        promised = head.headers.get("x-generation-id", "")
+        if _GENERATION_ID.fullmatch(promised) and redacted(promised, self.settings.secret) == promised:
+            self._promised_id = promised
         return head
 
     def _read_more(self) -> Generator[Step, Any, bytes | None]:
@@ -182,20 +187,20 @@ class Script:
                         batch.append(Heartbeat(self._watchdog.waited(self._now), self._watchdog.phase))
                     continue
                 events = self._accumulator.add(item)
-                self._note(item, events)
+                self._note(events)
                 if self._as_chunks:
                     batch.append(item)
                 else:
                     batch.extend(events)
                 failure = self._accumulator.failure
                 if failure is not None:
-                    raise failed_generation(failure, self.settings.secret)
+                    raise failed_generation(failure)
         except SseorError as error:
             self._failure = error
         return batch
 
-    def _note(self, chunk: Chunk, events: Iterable[StreamEvent]) -> None:
-        """Tell the timeline and the watchdog what this chunk brought."""
+    def _note(self, events: Iterable[StreamEvent]) -> None:
+        """Tell the timeline and the watchdog what a chunk brought."""
         timeline, now = self.timeline, self.timeline.since_start(self._now)
         timeline.chunk(now)
         for event in events:
@@ -251,7 +256,7 @@ class Script:
             if not piece:
                 break
             data += piece
-        return refused(head, bytes(data[:_REFUSAL_BYTES]), self.settings.secret)
+        return refused(head, bytes(data[:_REFUSAL_BYTES]))
 
     def _wait_before_retry(
         self, error: SseorError, failures: Counter[tuple[type, str]], now: float
@@ -292,3 +297,4 @@ class Script:
         error.attempts = self.timeline.attempts
         error.phase = error.phase or self._watchdog.phase
         error.last_event_id = (self._response and self._response.last_event_id) or None
+        redact(error, self.settings.secret)
