@@ -59,3 +59,15 @@ def test_damage_is_a_protocol_error() -> None:
     """Bytes that are not compressed at all are reported, not passed on."""
     with pytest.raises(ProtocolError, match="damaged"):
         inflate("gzip", [b"data: plain\n\n"])
+
+
+def test_what_precedes_the_damage_is_kept() -> None:
+    """A token whose flush lies in the same read as the damage is handed out before the error."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    packed = packer.compress(b"data: Low\n\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    inflater = Inflater.for_coding("gzip")
+    assert inflater is not None
+    kept: list[bytes] = []
+    with pytest.raises(ProtocolError, match="damaged"):
+        kept.extend(inflater.feed(packed + b"\xff" * 40))
+    assert b"".join(kept) == b"data: Low\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterator
 
@@ -34,9 +35,11 @@ class Inflater:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the inflated bytes in pieces of at most 64 KiB."""
         while True:
+            before = self._zlib.copy()
             try:
                 piece = self._zlib.decompress(data, _PIECE)
             except zlib.error as error:
+                yield from _up_to_the_damage(before, data)
                 raise ProtocolError("the compressed answer is damaged") from error
             if piece:
                 yield piece
@@ -46,3 +49,10 @@ class Inflater:
                 self._zlib = zlib.decompressobj(self._window_bits)
             if not data and len(piece) < _PIECE:
                 return
+
+
+def _up_to_the_damage(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """Yield what precedes the damage: zlib gives nothing of a call that fails, so it is called byte by byte."""
+    with contextlib.suppress(zlib.error):
+        for byte in data:
+            yield inflater.decompress(bytes([byte]))
