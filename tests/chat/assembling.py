@@ -22,6 +22,12 @@ def chunk(
     return Chunk({"id": "gen-1", "choices": [choice], **fields})
 
 
+def received(raw: dict[str, Any]) -> Chunk:
+    """Return the chunk as a reader gives it when it comes from a server."""
+    (one,) = Reader().read(Event(json.dumps(raw, separators=(",", ":"))))
+    return one
+
+
 def call_chunk(*calls: dict[str, Any], **fields: Any) -> Chunk:
     """Return a chunk with these items of `delta.tool_calls`."""
     return chunk({"tool_calls": list(calls)}, **fields)

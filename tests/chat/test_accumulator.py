@@ -9,7 +9,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from chat.assembling import Assembled, assemble, call, call_chunk, chunk
+from chat.assembling import Assembled, assemble, call, call_chunk, chunk, received
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +31,7 @@ from sseor.chat import (
 
 def plain(text: str, **fields: Any) -> Chunk:
     """Return an ordinary text chunk."""
-    return Chunk(
+    return received(
         {
             "id": "gen-1",
             "object": "chat.completion.chunk",
@@ -433,7 +433,7 @@ def runs_of_chunks(draw: st.DrawFn) -> list[Chunk]:
             found.append(again)
         else:
             found.append(draw(raw_chunks))
-    return [Chunk(raw) for raw in found]
+    return [received(raw) for raw in found]
 
 
 @given(runs_of_chunks())

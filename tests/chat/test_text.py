@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseor.chat.text import BLOCK, GrowingText, clean, clean_value, printable
+from sseor.chat.text import GrowingText, clean, clean_value, printable
 
 anything = st.text(st.characters(codec=None) | st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF))
 
@@ -37,14 +37,14 @@ def test_a_half_that_stays_alone_is_replaced() -> None:
     assert (growing.end(), growing.end(), str(growing)) == ("\ufffd", "", "\ufffd")
 
 
-def test_many_deltas_are_kept_in_blocks() -> None:
-    """Deltas are joined block by block, and looking at the text between changes nothing."""
+def test_looking_at_a_growing_text_changes_nothing() -> None:
+    """The text can be read at any moment, and grows on."""
     growing = GrowingText()
-    for number in range(3 * BLOCK + 5):
+    for number in range(2000):
         growing.add("xy")
-        if number == BLOCK + 7:
-            assert len(str(growing)) == 2 * (BLOCK + 8)
-    assert str(growing) == "xy" * (3 * BLOCK + 5)
+        if number % 500 == 7:
+            assert str(growing) == str(growing) == "xy" * (number + 1)
+    assert str(growing) == "xy" * 2000
 
 
 def test_clean_value_reaches_keys_and_nested_strings() -> None:

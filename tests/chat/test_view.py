@@ -44,14 +44,22 @@ def test_objects_and_arrays() -> None:
 
 
 def test_views_are_equal_when_kind_and_object_are() -> None:
-    """A view compares with its own kind only, has no hash, and reads clean text."""
+    """A view compares with its own kind and what derives from it, has no hash, and reads clean text."""
 
-    class Other(View):
+    class Kind(View):
+        __slots__ = ()
+
+    class OtherKind(View):
+        __slots__ = ()
+
+    class SubKind(Kind):
         __slots__ = ()
 
     assert View({"a": 1}) == View({"a": 1})
     assert View({"a": 1}) != View({"a": 2})
-    assert View({}) != Other({})
+    assert Kind({}) != OtherKind({})
+    assert Kind({"a": 1}) == SubKind({"a": 1}) == Kind({"a": 1})
+    assert Kind({"a": 1}) != SubKind({"a": 2})
     assert View({}) != {}
     with pytest.raises(TypeError):
         hash(View({}))

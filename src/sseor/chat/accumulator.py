@@ -2,7 +2,8 @@
 
 Two paths give the same result. The general one reads every field. The fast one is for the chunk that is like
 the one before it but for its text, as nearly all are: what is repeated changes nothing, so only the text is
-added. To tell, the new text is put into a copy of the chunk before, and the two are compared.
+added. To tell, the new text is put into a copy of the chunk before, and the two are compared. Only plain chunks
+can take it, and only while no half of a surrogate pair waits.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sseor.chat.events import StreamEvent, Text, UsageReport
 from sseor.chat.failures import Failure
 from sseor.chat.finish import FinishReason
 from sseor.chat.likeness import likeness
+from sseor.chat.plain import PlainChunk
 from sseor.chat.text import clean, clean_value
 from sseor.chat.timeline import Timeline
 from sseor.chat.usage import Usage
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Accumulator"]
 
+new = object.__new__
 _KNOWN_FIELDS = frozenset(
     [
         "id",
@@ -60,13 +63,14 @@ _FAILED_WORDS = frozenset({"network_error", "error"})
 class Accumulator:
     """Assembles one answer.
 
-    `generated`: text, reasoning, a refusal, a piece of a tool call, an image or audio has come · `failure`:
-    what the provider reported, also where it hid a failure behind a benign finish reason · `usage`: the last
-    one sent.
+    `generated`: text, reasoning, a refusal, a piece of a tool call, an image or audio has come · `finished`:
+    every choice seen, and at least one, gave a finish reason other than `error` · `failure`: what the provider
+    reported, also where it hid a failure behind a benign finish reason · `usage`: the last one sent.
     """
 
     def __init__(self) -> None:
         self.generated = False
+        self.finished = False
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         self._like, self._like_delta = _UNLIKE
@@ -80,16 +84,16 @@ class Accumulator:
 
     def add(self, chunk: Chunk) -> list[StreamEvent]:
         """Take the next chunk; return the events it gives, in order, none when it brings nothing."""
-        raw = chunk.raw
-        try:
-            content = raw["choices"][0]["delta"]["content"]
-        except (LookupError, TypeError):
-            return self._add(chunk)
-        self._like_delta["content"] = content
-        if raw != self._like or type(content) is not str or not content:
-            return self._add(chunk)
-        text = self._growing.text.add(content)
-        return [Text(text, self._growing.index)] if text else []
+        if isinstance(chunk, PlainChunk):
+            self._like_delta["content"] = text = chunk.plain_text
+            if chunk.raw == self._like:
+                growing = self._growing
+                growing.text.whole.write(text)
+                event = new(Text)
+                event._delta = text
+                event._choice = growing.index
+                return [event]
+        return self._add(chunk)
 
     def _add(self, chunk: Chunk) -> list[StreamEvent]:
         self._note(chunk.raw)
@@ -98,10 +102,11 @@ class Accumulator:
             assembly = self._choices.get(choice.index)
             if assembly is None:
                 assembly = self._choices[choice.index] = ChoiceAssembly(choice.index)
-            was_finished = assembly.finish_reason is not None
+                self.finished = False
+            was_finished = assembly.raw_finish_reason is not None
             events += assembly.add(choice, self._seed())
             self.generated = self.generated or assembly.generated
-            if not was_finished and assembly.finish_reason is not None:
+            if not was_finished and assembly.raw_finish_reason is not None:
                 events += self._finish(assembly)
             self._growing = assembly
         usage = chunk.usage
@@ -112,7 +117,7 @@ class Accumulator:
                 events.append(UsageReport(usage))
         self.failure = chunk.error or self.failure
         self._like, self._like_delta = _UNLIKE
-        if len(events) == 1 and type(events[0]) is Text:
+        if len(events) == 1 and type(events[0]) is Text and not self._growing.text.held:
             self._like, self._like_delta = likeness(chunk.raw) or _UNLIKE
         return events
 
@@ -120,11 +125,6 @@ class Accumulator:
         """Flush what waits for more: half a surrogate pair, tool calls not announced yet."""
         self._like, self._like_delta = _UNLIKE
         return [event for index in sorted(self._choices) for event in self._choices[index].end()]
-
-    @property
-    def finished(self) -> bool:
-        """Whether every choice seen, and at least one, gave a finish reason other than `error`."""
-        return bool(self._choices) and all(choice.finished() for choice in self._choices.values())
 
     def completion(self, *, verdict: Verdict | None = None, timeline: Timeline | None = None) -> Completion:
         """Return the answer as it stands; it costs what it shows."""
@@ -166,7 +166,8 @@ class Accumulator:
         return f"{self._named.get('generation_id')}/{self._created}"
 
     def _finish(self, choice: ChoiceAssembly) -> list[StreamEvent]:
-        """Return the event for a finish reason, unless it is a failure."""
+        """Note that a choice is finished; return the event for its finish reason, unless it is a failure."""
+        self.finished = all(choice.finished() for choice in self._choices.values())
         native = choice.native_finish_reason
         if choice.finish_reason == FinishReason.ERROR:
             self.failure = self.failure or Failure(

@@ -10,6 +10,7 @@ surrogates.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _DIGITS = bytes(byte if byte < ord("0") or byte > ord("9") else ord("0") for byt
 _LONG_RUN = b"0" * 19
 
 
+# The decoder calls back for each integer, and most have been seen: a hit costs a fifth of the call that it saves.
+@lru_cache(maxsize=1024)
 def _integer(digits: str) -> int | float:
     if len(digits) < 19:
         return int(digits)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sseor.chat import codec
 from sseor.chat.chunks import Chunk
 from sseor.chat.failures import error_of
-from sseor.chat.text import printable
+from sseor.chat.plain import PlainChunk
+from sseor.chat.text import clean, printable
 from sseor.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader"]
 
-new = object.__new__
+SHALLOW = codec.SHALLOW
 DONE = "[DONE]"
 MAX_EXTRACT = 200
 
@@ -64,15 +65,18 @@ class Reader:
             return ()
         self.number += 1
         data = event.data_bytes
-        if len(data) < codec.SHALLOW:  # the plain text chunk, which needs no second look
+        if len(data) < SHALLOW:  # the plain text chunk, which needs no second look
             try:
                 raw = codec.fast(data)
                 (choice,) = raw["choices"]
-                if type(choice["delta"]["content"]) is str:
-                    chunk = new(Chunk)
+                text = choice["delta"]["content"]
+                if text and (text.isascii() or clean(text) == text):
+                    chunk = PlainChunk()
                     chunk.raw = raw
+                    chunk.plain_choice = choice
+                    chunk.plain_text = text
                     return (chunk,)
-            except (ValueError, LookupError, TypeError):
+            except (ValueError, LookupError, TypeError, AttributeError):
                 pass
         return self._read_unusual(event)
 

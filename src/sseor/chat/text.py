@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from typing import Any
 
 __all__ = ["GrowingText", "clean", "clean_value", "printable"]
 
 REPLACEMENT = "\ufffd"
-BLOCK = 1024
 _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{6,}")
 
 
@@ -53,42 +53,33 @@ class GrowingText:
     """A text that grows by deltas; `str()` is what has been handed out so far.
 
     JavaScript servers cut strings between the halves of a surrogate pair, so a high half at the end of a
-    delta is held back until the next one. Deltas are joined once, in blocks: a string object weighs ten times
-    the few letters in it.
+    delta is held back until the next one: `held`. While it is empty, clean text may be written into `whole`.
     """
 
-    __slots__ = ("_blocks", "_held", "_parts")
+    __slots__ = ("held", "whole")
 
     def __init__(self) -> None:
-        self._blocks: list[str] = []
-        self._parts: list[str] = []
-        self._held = ""
+        self.whole = StringIO()  # a list of the deltas would weigh ten times the few letters in each
+        self.held = ""
 
     def add(self, delta: str) -> str:
         """Take the next delta and return what may be handed out now."""
-        if self._held:
-            delta, self._held = self._held + delta, ""
+        if self.held:
+            delta, self.held = self.held + delta, ""
         if not delta.isascii():
             if "\ud800" <= delta[-1] <= "\udbff":
-                delta, self._held = delta[:-1], delta[-1]
+                delta, self.held = delta[:-1], delta[-1]
             delta = clean(delta)
-        parts = self._parts
-        parts.append(delta)
-        if len(parts) >= BLOCK:
-            self._blocks.append("".join(parts))
-            parts.clear()
+        self.whole.write(delta)
         return delta
 
     def end(self) -> str:
         """Give up waiting for a second half: return U+FFFD for a held one, else an empty string."""
-        if not self._held:
+        if not self.held:
             return ""
-        self._held = ""
-        self._parts.append(REPLACEMENT)
+        self.held = ""
+        self.whole.write(REPLACEMENT)
         return REPLACEMENT
 
     def __str__(self) -> str:
-        whole = "".join(self._blocks) + "".join(self._parts)
-        self._blocks = [whole]
-        self._parts.clear()
-        return whole
+        return self.whole.getvalue()

@@ -13,7 +13,7 @@ __all__ = ["View", "as_index", "json_object", "json_objects"]
 
 
 class View:
-    """Typed glasses over one JSON object; equal when the objects are."""
+    """Typed glasses over one JSON object; equal when the objects are, and one kind of view is the other's too."""
 
     __slots__ = ("raw",)
     __hash__ = None  # type: ignore[assignment]
@@ -22,9 +22,9 @@ class View:
         self.raw = raw
 
     def __eq__(self, other: object) -> bool:
-        return (
-            self.raw == other.raw if isinstance(other, View) and type(other) is type(self) else NotImplemented
-        )
+        if isinstance(other, View) and (isinstance(other, type(self)) or isinstance(self, type(other))):
+            return self.raw == other.raw
+        return NotImplemented
 
     def _text(self, name: str) -> str | None:
         value = self.raw.get(name)
