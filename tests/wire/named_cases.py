@@ -45,6 +45,10 @@ _LINE_ENDS = [
     Case("LF ends a line", b"data: x\n\n", [_X]),
     Case("CR ends a line", b"data: x\r\r", [_X]),
     Case("CRLF ends one line", b"data: x\r\ndata: y\r\n\r\n", [Event("x\ny")]),
+    Case("an event whose lines end in CRLF", b"data: x\r\n\r\n", [_X]),
+    Case("a CR inside such an event", b"data: x\rdata: y\r\n\r\n", [Event("x\ny")]),
+    Case("an LF inside such an event", b"data: x\ndata: y\r\n\r\n", [Event("x\ny")]),
+    Case("a CR before two LF is one end with the first", b"data: x\r\n\ndata: y\n\n", [_X, _Y]),
     Case("line ends mix", b"data: x\r\n\rdata: y\n\r\n", [_X, _Y]),
     Case("LF CR are two line ends", b"data: x\n\rdata: y\n\n", [_X, _Y]),
     Case("CR CRLF are two line ends", b"data: x\r\r\ndata: y\n\n", [_X, _Y]),
@@ -108,6 +112,11 @@ _EVENT_TYPE = [
     Case("a block without data resets the type", b"event: e\n\ndata: x\n\n", [_X]),
     Case("a type with a space more", b"event:  e\ndata: x\n\n", [Event("x", " e")]),
     Case("NUL in the type stays", b"event: a\0b\ndata: x\n\n", [Event("x", "a\0b")]),
+    Case("a type that ends in CR", b"event: e\rdata: x\n\n", [Event("x", "e")]),
+    Case("a type, a CR, and data", b"event: e\rfoo\ndata: x\n\n", [Event("x", "e")]),
+    Case("a type and two data lines", b"event: e\ndata: x\ndata: y\n\n", [Event("x\ny", "e")]),
+    Case("an empty type after a space is message", b"event: \ndata: x\n\n", [_X]),
+    Case("an unknown field and data", b"events: e\ndata: x\n\n", [_X]),
     Case("message may be said", b"event: message\ndata: x\n\n", [_X]),
 ]
 
@@ -138,6 +147,24 @@ _ID = [
     Case("id with NUL leaves the earlier one", b"id: 1\nid: a\0\ndata: x\n\n", [Event("x", id="1")], "1"),
     Case("the last id field wins", b"id: 1\nid: 2\ndata: x\n\n", [Event("x", id="2")], "2"),
     Case("an ID is any text", "id: é 1:2 \ndata: x\n\n".encode(), [Event("x", id="é 1:2 ")], "é 1:2 "),
+    Case(
+        "an ID of each event",
+        b"id: 1\ndata: x\n\nid: 2\ndata: y\n\n",
+        [Event("x", id="1"), Event("y", id="2")],
+        "2",
+    ),
+    Case(
+        "the ID stays in force over a row of events",
+        b"id: 1\ndata: x\n\ndata: y\n\ndata: x\n\ndata: y\n\n",
+        [Event(data, id="1") for data in "xyxy"],
+        "1",
+    ),
+    Case(
+        "a blank line more leaves the ID",
+        b"id: 1\ndata: x\n\n\ndata: y\n\n",
+        [Event("x", id="1"), Event("y", id="1")],
+        "1",
+    ),
     Case("an ID that is not UTF-8", b"id: \xff\ndata: x\n\n", [Event("x", id="\ufffd")], "\ufffd"),
 ]
 

@@ -315,16 +315,13 @@ def test_comments_for_ever_do_not_grow() -> None:
     assert decoder.feed(b"\n") == [Event("x")]
 
 
-def _seconds(stream: bytes, size: int) -> float:
-    reads = [stream[i : i + size] for i in range(0, len(stream), size)]
-    best = float("inf")
-    for _ in range(3):
-        decoder = Decoder()
-        start = time.process_time()
-        came = sum(len(decoder.feed(data)) for data in reads)
-        best = min(best, time.process_time() - start)
-        assert came == 1
-    return best
+def _seconds(reads: list[bytes]) -> float:
+    decoder = Decoder()
+    start = time.process_time()
+    came = sum(len(decoder.feed(data)) for data in reads)
+    seconds = time.process_time() - start
+    assert came == 1
+    return seconds
 
 
 _SHAPES = {
@@ -334,12 +331,19 @@ _SHAPES = {
 }
 
 
+@pytest.mark.parametrize("size", [1 << 20, 4 << 20])
 @pytest.mark.parametrize("read", [16 << 10, 64])
 @pytest.mark.parametrize("shape", _SHAPES)
-def test_twice_the_bytes_take_twice_the_time(shape: str, read: int) -> None:
-    """Time is linear in the size of an event: eight times the bytes take about eight times as long, not 64."""
-    small, large = (_seconds(_SHAPES[shape](size), read) for size in (1 << 20, 8 << 20))
-    assert large < 8 * 2.5 * small + 0.01
+def test_twice_the_bytes_take_twice_the_time(shape: str, read: int, size: int) -> None:
+    """To double an event doubles its time, within a quarter; the best of turns, since others use the machine."""
+    streams = [_SHAPES[shape](size), _SHAPES[shape](2 * size)]
+    small, large = ([stream[i : i + read] for i in range(0, len(stream), read)] for stream in streams)
+    once = twice = float("inf")
+    for _ in range(20):
+        once, twice = min(once, _seconds(small)), min(twice, _seconds(large))
+        if twice < 2.5 * once:
+            break
+    assert twice < 2.5 * once
 
 
 @pytest.mark.parametrize("read", [16 << 10, 64, 8])

@@ -1,7 +1,7 @@
 """Lines to events: the interpretation of an event stream (WHATWG HTML §9.2.6), fed as bytes arrive.
 
 Some shapes of read take a short cut that does what the general way, line by line, would do: a read inside a
-line, a read that is one whole event, a read of such events in a row, and the last read of one long event.
+line, a read that is or ends one event, a read of events in a row, and the last read of one long event.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from .events import Comment, Event, ReceivedComment, ReceivedEvent
 from .lines import CR, LF, LineBuffer
+from .shapes import cut_headed, cut_row
 
 # Larger reads gain nothing from the short cut for one event, and it would copy them once more.
 _SMALL_READ = 64 << 10
 
-# Longer numbers fit no float and no clock, and from 641 digits on `int` may be told to refuse.
+# Longer numbers fit no clock, and from 641 digits on `int` may be told to refuse.
 _RETRY_DIGITS = 300
 
 
@@ -101,19 +102,38 @@ class Decoder(LineBuffer):
         if data.__class__ is bytes:
             if self._idle and len(data) <= self._small_read:
                 # A read that is one whole event of one `data` line, the common case.
-                line, _, rest = data.partition(b"\n")
-                value = line.removeprefix(b"data: ")
-                if rest == b"\n" and value != line and CR not in value:
-                    event = ReceivedEvent()
-                    event._data = value
-                    event._event = "message"
-                    event._id = self._last_event_id
-                    return [event]
-            # A read inside a line; anywhere else there is no room.
-            elif (room := self._room - len(data)) > 0 and data and LF not in data and CR not in data:
-                self._room = room
-                self._parts.append(data)
-                return []
+                line = data.removeprefix(b"data: ")
+                if line != data:
+                    value = line.removesuffix(b"\n\n")
+                    if value == line:
+                        value = line.removesuffix(b"\r\n\r\n")
+                    if value != line and LF not in value and CR not in value:
+                        event = ReceivedEvent()
+                        event._data = value
+                        event._event = "message"
+                        event._id = self._last_event_id
+                        return [event]
+            elif (room := self._room - len(data)) > 0:  # only inside a line is there room
+                if LF not in data and CR not in data:
+                    if data:
+                        self._room = room
+                        self._parts.append(data)
+                    return []
+                if self._between_blocks and not self._pieces:
+                    # A read that ends such an event, and may begin the next.
+                    data = self._take(data)
+                    line, _, rest = data.partition(b"\n")
+                    value = line.removeprefix(b"data: ")
+                    start = rest.removeprefix(b"\n")
+                    if value != line and start != rest and LF not in start and CR not in data:
+                        event = ReceivedEvent()
+                        event._data = value
+                        event._event = "message"
+                        event._id = self._last_event_id
+                        self._idle = not start
+                        if start:
+                            self._keep(start)
+                        return [event]
         return self._read(data)
 
     def end(self) -> Unfinished | None:
@@ -141,16 +161,18 @@ class Decoder(LineBuffer):
             data = self._admit(data)
         items: list[Event | Comment] = []
         if LF in data or CR in data:
-            if self._pieces and self._between_blocks and (long_event := self._long_event(data)):
-                return [long_event]
             if self._parts:
+                if self._pieces and self._between_blocks and (long_event := self._long_event(data)):
+                    return [long_event]
                 data = self._take(data)
             within_limit = len(data) <= self._line_limit
             values: list[bytes] = []
-            if self._between_blocks and within_limit and data.startswith(b"data: "):
-                values, data = _plain_values(data)
+            if within_limit and self._between_blocks:
+                if data[:6] == b"data: ":
+                    values, data = cut_row(data)
+                elif headed_event := self._headed_event(data):
+                    return [headed_event]
             if values:
-                # A read that ends or brings whole events of one `data` line each.
                 last_event_id = self._last_event_id
                 for value in values:
                     event = ReceivedEvent()
@@ -183,6 +205,23 @@ class Decoder(LineBuffer):
         event: Event = ReceivedEvent()
         event._data = self._take(line)
         event._event = "message"
+        event._id = self._last_event_id
+        self._idle = True
+        return event
+
+    def _headed_event(self, data: bytes) -> Event | None:
+        """Return the event that `data` is, if it has one `event` or `id` line, then one `data` line."""
+        name, text, value = cut_headed(data)
+        event_type = "message"
+        if name == b"event":
+            event_type = str(text, "utf-8", "replace") or "message"
+        elif name == b"id" and b"\0" not in text:
+            self._id = self._last_event_id = str(text, "utf-8", "replace")
+        else:
+            return None
+        event: Event = ReceivedEvent()
+        event._data = value
+        event._event = event_type
         event._id = self._last_event_id
         self._idle = True
         return event
@@ -220,13 +259,13 @@ class Decoder(LineBuffer):
             if value == line:
                 name, _, value = line.partition(b":")
                 value = value.removeprefix(b" ")
+                if name == b"event":
+                    event_type = str(value, "utf-8", "replace")
+                    continue
                 if not name:
                     comment = ReceivedComment()
                     comment._text = value
                     items.append(comment)
-                    continue
-                if name == b"event":
-                    event_type = value.decode("utf-8", "replace")
                     continue
                 if name != b"data":
                     self._field(name, value)
@@ -258,19 +297,3 @@ class Decoder(LineBuffer):
         self._take()
         self._data = None
         return EventTooLargeError(self._max_event_bytes, items)
-
-
-def _plain_values(text: bytes) -> tuple[list[bytes], bytes]:
-    """Cut `text`, which begins with `data: `, into the data of each event and what follows the last blank line.
-
-    No data, and the whole text, if the blocks are not all of one such line ended by LF.
-    """
-    end = text.rfind(b"\n\n")
-    rest = text[end + 2 :]
-    if end < 0 or LF in rest or CR in text:
-        return [], text
-    value = text[6:end]
-    if LF not in value:
-        return [value], rest
-    values = value.split(b"\n\ndata: ")
-    return ([], text) if LF in b"".join(values) else (values, rest)

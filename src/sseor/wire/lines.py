@@ -51,17 +51,22 @@ class LineBuffer:
         parts.append(end)
         line = b"".join(parts)
         parts.clear()
-        self._pieces = self._pieces_size = self._room = 0
+        self._room = 0
+        if self._pieces:
+            self._pieces = self._pieces_size = 0
         return line
 
     def _keep(self, data: bytes) -> bool:
         """Add `data` to the unfinished line; False if the line has outgrown its limit."""
         parts = self._parts
+        room = self._room
         if not parts:
-            self._room = min(_PIECE, self._line_limit)
+            room = self._line_limit
+            if room > _PIECE:
+                room = _PIECE
         parts.append(data)
-        self._room -= len(data)
-        return self._room > 0 or self._join()
+        self._room = room = room - len(data)
+        return room > 0 or self._join()
 
     def _join(self) -> bool:
         """Make one piece of the latest reads, and count it; False if the line has outgrown its limit."""
