@@ -23,6 +23,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import anyio
+import anyio.lowlevel
 import httpcore
 
 from .budget import current_budget
@@ -67,7 +68,8 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 class AsyncioStream(httpcore.AsyncNetworkStream):
     """One TCP connection. Cancelled anywhere it loses no byte; dropped unclosed it closes its socket and warns."""
 
-    def __init__(self, transport: asyncio.Transport, inbox: _Inbox) -> None:
+    def __init__(self, sock: socket.socket, transport: asyncio.Transport, inbox: _Inbox) -> None:
+        self._sock = sock
         self._transport = transport
         self._inbox = inbox
         self._closed = False
@@ -115,7 +117,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close at once, with no await that a cancellation could strike; the loop's next turn frees the socket."""
-        if not self._closed and not self._inbox.loop.is_closed():
+        if self._inbox.loop.is_closed():
+            self._sock.close()
+        elif not self._closed:
             self._inbox.close()
             self._transport.abort()
         self._closed = True
@@ -134,14 +138,18 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             case "server_addr":
                 return self._transport.get_extra_info("peername")
             case "socket":
-                return self._transport.get_extra_info("socket")
+                return self._sock
             case "is_readable":
-                return not self._inbox.is_empty or _is_readable(self._transport.get_extra_info("socket"))
+                return not self._inbox.is_empty or _is_readable(self._sock)
         return None
 
     def __del__(self) -> None:
-        if not self._closed and not self._inbox.loop.is_closed():
-            warnings.warn("a connection was dropped unclosed", ResourceWarning, source=self, stacklevel=1)
+        if self._closed:
+            return
+        warnings.warn("a connection was dropped unclosed", ResourceWarning, source=self, stacklevel=1)
+        if self._inbox.loop.is_closed():
+            self._sock.close()
+        else:  # the collector may run in any thread
             self._inbox.loop.call_soon_threadsafe(self._transport.abort)
 
 
@@ -169,6 +177,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
             with anyio.fail_after(current_budget().left_to_connect(timeout)):
                 stream = cls(below, context, server_hostname)
                 await stream._shake_hands()
+                await _struck_here()
         except BaseException as error:
             await below.aclose()
             if isinstance(error, (TimeoutError, httpcore.TimeoutException)):
@@ -419,7 +428,18 @@ async def _opened(sock: socket.socket) -> AsyncioStream:
     except BaseException:
         sock.close()
         raise
-    return AsyncioStream(transport, inbox)
+    stream = AsyncioStream(sock, transport, inbox)
+    try:
+        await _struck_here()
+    except BaseException:
+        await stream.aclose()
+        raise
+    return stream
+
+
+async def _struck_here() -> None:
+    """Let a cancel that came in this turn strike now: a moment later httpcore would forget the new connection."""
+    await anyio.lowlevel.checkpoint_if_cancelled()
 
 
 def _close_all(sockets: Iterable[socket.socket]) -> None:
