@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sseor.chat.view import View, as_index, json_object, json_objects
+from sseor.chat.view import View, as_index, json_object, json_objects, keep_other_fields
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,11 @@ def test_views_are_equal_when_kind_and_object_are() -> None:
         None,
         None,
     )
+
+
+def test_other_fields_are_kept() -> None:
+    """The last value of each field that is not known, and not null, stays, as clean text."""
+    kept: dict[str, Any] = {}
+    for raw in ({"id": 1}, {"id": 1, "x": "\ud800", "y": None, "\ud800": [1]}, {"x": 2, "y": 3}, {"y": None}):
+        keep_other_fields(kept, raw, {"id"})
+    assert kept == {"x": 2, "\ufffd": [1], "y": 3}

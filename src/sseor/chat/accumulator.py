@@ -21,6 +21,7 @@ from sseor.chat.text import clean, clean_value
 from sseor.chat.timeline import Timeline
 from sseor.chat.usage import Usage
 from sseor.chat.verdict import Verdict
+from sseor.chat.view import keep_other_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,9 +100,10 @@ class Accumulator:
         self._note(chunk.raw)
         events: list[StreamEvent] = []
         for choice in chunk.choices:
-            assembly = self._choices.get(choice.index)
+            index = choice.index
+            assembly = self._choices.get(index)
             if assembly is None:
-                assembly = self._choices[choice.index] = ChoiceAssembly(choice.index)
+                assembly = self._choices[index] = ChoiceAssembly(index)
                 self.finished = False
             was_finished = assembly.raw_finish_reason is not None
             events += assembly.add(choice, self._seed())
@@ -149,18 +151,16 @@ class Accumulator:
         """Keep what the chunk says of the whole answer; later values win, empty ones do not."""
         for field, name in _NAMES.items():
             value = raw.get(field)
-            if type(value) is str and value:
-                before = self._named.get(name)
-                self._named[name] = value = clean(value)
-                if before is not None and before != value:
+            before = self._named.get(name)
+            if type(value) is str and value and value != before:
+                self._named[name] = clean(value)
+                if before is not None and before != self._named[name]:
                     self._changed_from.setdefault(name, before)
         if type(raw.get("created")) is int and raw["created"]:
             self._created = raw["created"]
         if type(raw.get("openrouter_metadata")) is dict:
             self._router_metadata = clean_value(raw["openrouter_metadata"])
-        for key, value in raw.items():
-            if key not in _KNOWN_FIELDS and value is not None:
-                self._extra[clean(key)] = clean_value(value)
+        keep_other_fields(self._extra, raw, _KNOWN_FIELDS)
 
     def _seed(self) -> str:
         return f"{self._named.get('generation_id')}/{self._created}"

@@ -13,7 +13,7 @@ from sseor.chat.media import Annotations, GrowingAudio, Images
 from sseor.chat.reasoning import ReasoningDetails
 from sseor.chat.text import GrowingText, clean, clean_value
 from sseor.chat.tool_calls import ToolCalls
-from sseor.chat.view import json_objects
+from sseor.chat.view import json_objects, keep_other_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,21 +34,11 @@ _KNOWN_CHOICE_FIELDS = frozenset(
         "usage",
     ]
 )
-_KNOWN_DELTA_FIELDS = frozenset(
-    [
-        "role",
-        "content",
-        "reasoning",
-        "reasoning_content",
-        "reasoning_details",
-        "refusal",
-        "tool_calls",
-        "function_call",
-        "images",
-        "audio",
-        "annotations",
-    ]
+_TEXT_FIELDS = frozenset(
+    {"role", "content", "reasoning", "reasoning_content", "reasoning_details", "refusal"}
 )
+_TEXT_TYPES = (str, type(None))
+_KNOWN_DELTA_FIELDS = _TEXT_FIELDS | {"tool_calls", "function_call", "images", "audio", "annotations"}
 _CUTTING = (None, FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
 
 
@@ -76,16 +66,16 @@ class ChoiceAssembly:
     def add(self, choice: Choice, seed: str) -> list[StreamEvent]:
         """Take the choice of one chunk; return what it brings. `seed` feeds invented tool-call ids."""
         delta = choice.delta.raw
-        events = [*self._add_text(delta), *self._add_parts(delta, seed)]
+        events = self._add_text(delta)
+        if not delta.keys() <= _TEXT_FIELDS or type(delta.get("content")) not in _TEXT_TYPES:
+            events += self._add_parts(delta, seed)
         self.generated = self.generated or bool(events)
         role = delta.get("role")
         if type(role) is str and role:
             self._role = clean(role)
         self._add_logprobs(choice.logprobs)
-        for fields, known in ((choice.raw, _KNOWN_CHOICE_FIELDS), (delta, _KNOWN_DELTA_FIELDS)):
-            for key, value in fields.items():
-                if key not in known and value is not None:
-                    self._extra[clean(key)] = clean_value(value)
+        keep_other_fields(self._extra, choice.raw, _KNOWN_CHOICE_FIELDS)
+        keep_other_fields(self._extra, delta, _KNOWN_DELTA_FIELDS)
         self.native_finish_reason = choice.native_finish_reason or self.native_finish_reason
         if choice.finish_reason is not None and self.raw_finish_reason is None:
             self.raw_finish_reason = clean(choice.raw["finish_reason"])
@@ -150,18 +140,20 @@ class ChoiceAssembly:
             extra=clean_value(self._extra),
         )
 
-    def _add_text(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
+    def _add_text(self, delta: Mapping[str, Any]) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
         if (reasoning := reasoning_text(delta)) and (shown := self._reasoning.add(reasoning)):
-            yield Reasoning(shown, self.index)
+            events.append(Reasoning(shown, self.index))
         self._reasoning_field = self._reasoning_field or reasoning_field(delta)
         details = delta.get("reasoning_details")
         if type(details) is list:
             self._details.add(details)
         if (text := visible_text(delta)) and (shown := self.text.add(text)):
-            yield Text(shown, self.index)
+            events.append(Text(shown, self.index))
         refusal = delta.get("refusal")
         if type(refusal) is str and refusal and (shown := self._refusal.add(refusal)):
-            yield Refusal(shown, self.index)
+            events.append(Refusal(shown, self.index))
+        return events
 
     def _add_parts(self, delta: Mapping[str, Any], seed: str) -> Iterator[StreamEvent]:
         for call in tool_call_objects(delta):

@@ -181,9 +181,9 @@ class Chunk(View):
     @property
     def usage(self) -> Usage | None:
         """Usage at the top level, in `x_groq` (Groq) or in a choice (Kimi)."""
-        places = [self.raw, json_object(self.raw.get("x_groq")), *json_objects(self.raw.get("choices"))]
-        for place in places:
-            usage = place.get("usage")
+        choices = self.raw.get("choices")
+        for place in [self.raw, self.raw.get("x_groq"), *(choices if type(choices) is list else ())]:
+            usage = place.get("usage") if type(place) is dict else None
             if type(usage) is dict and usage:
                 return Usage(usage)
         return None

@@ -10,7 +10,7 @@ from sseor.chat.text import printable
 from sseor.chat.view import json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["RETRYABLE_STATUSES", "Failure"]
 
@@ -113,19 +113,16 @@ def error_of(body: object) -> Any:
         return body["error"]
     if body.get("object") == "error" or (body.get("type") == "error" and "message" in body):
         return body  # flat: vLLM, Mistral
-    return next((error for error in _inner_errors(body) if _says_something(error)), None)
+    choices = body.get("choices")
+    for place in [body.get("x_groq"), *(choices if isinstance(choices, list) else [])]:
+        if isinstance(place, dict) and _says_something(place.get("error")):
+            return place["error"]
+    return None
 
 
 def _says_something(error: object) -> bool:
     """Tell an error from the `null`, `{}` or `{"code": null}` that good chunks bear on some servers."""
     return any(value is not None for value in error.values()) if isinstance(error, dict) else bool(error)
-
-
-def _inner_errors(body: Mapping[str, Any]) -> Iterator[Any]:
-    choices = body.get("choices")
-    for place in [body.get("x_groq"), *(choices if isinstance(choices, list) else [])]:
-        if isinstance(place, dict):
-            yield place.get("error")
 
 
 def _from_scalar(error: object, outer: Mapping[str, Any], status: int | None) -> Failure:

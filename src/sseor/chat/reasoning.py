@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sseor.chat.text import GrowingText, clean_value
+from sseor.chat.text import GrowingText, clean, clean_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +32,13 @@ class _Entry:
 
     def add(self, fragment: Mapping[str, Any]) -> None:
         """Append the fragment's text; of the other fields the first that is not null stays."""
-        for key, value in clean_value(dict(fragment)).items():
+        for name, value in fragment.items():
+            key = clean(name)
             if key == self.name and type(value) is str:
-                self.text.add(fragment[key])
+                self.text.add(value)
                 self.fields.setdefault(key, "")  # its place among the fields
             elif self.fields.get(key) is None:
-                self.fields[key] = value
+                self.fields[key] = clean_value(value)
 
     def continues_with(self, fragment: Mapping[str, Any]) -> bool:
         """Tell whether a fragment belongs to this entry."""

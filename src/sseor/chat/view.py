@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sseor.chat.text import clean
+from sseor.chat.text import clean, clean_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
-__all__ = ["View", "as_index", "json_object", "json_objects"]
+__all__ = ["View", "as_index", "json_object", "json_objects", "keep_other_fields"]
 
 
 class View:
@@ -50,3 +51,12 @@ def json_object(value: object) -> dict[str, Any]:
 def json_objects(value: object) -> list[dict[str, Any]]:
     """Return the objects in an array, none for anything else."""
     return [item for item in value if type(item) is dict] if type(value) is list else []
+
+
+def keep_other_fields(kept: dict[str, Any], raw: Mapping[str, Any], known: AbstractSet[str]) -> None:
+    """Put the fields of an object that are not `known`, and not null, into `kept`."""
+    if raw.keys() <= known:
+        return
+    for key, value in raw.items():
+        if key not in known and value is not None:
+            kept[clean(key)] = clean_value(value)
