@@ -138,7 +138,7 @@ async def measure(row: str, base_url: str, options: argparse.Namespace) -> float
             reader.cancel()
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
-    if not 0.9 < events / (options.streams * options.rate * wall) < 1.1:
+    if not 0.75 < events / (options.streams * options.rate * wall) < 1.1:
         raise AssertionError(f"{row} read {events} events: it or the server did not keep pace")
     return used / events * 1e6
 
@@ -156,7 +156,7 @@ async def serve(options: argparse.Namespace) -> None:
             loop, pace = asyncio.get_running_loop(), 1 / options.rate
             at = loop.time() + pace * (next(numbers) % options.streams) / options.streams
             for block in itertools.cycle(BLOCKS):
-                at += pace
+                at = max(at + pace, loop.time())  # what was late is not made up for by a burst
                 await asyncio.sleep(at - loop.time())
                 writer.write(b"%x\r\n%b\r\n" % (len(block), block))
                 if writer.is_closing():
