@@ -105,16 +105,15 @@ class Decoder(LineBuffer):
                 line = data.removeprefix(b"data: ")
                 if line != data:
                     value = line.removesuffix(b"\n\n")
-                    if value == line:
-                        value = line.removesuffix(b"\r\n\r\n")
-                    if value != line and LF not in value and CR not in value:
+                    ended = value != line or (value := line.removesuffix(b"\r\n\r\n")) != line
+                    if ended and 10 not in value and 13 not in value:  # LF and CR, by number: 5 % faster
                         event = ReceivedEvent()
                         event._data = value
                         event._event = "message"
                         event._id = self._last_event_id
                         return [event]
             elif (room := self._room - len(data)) > 0:  # only inside a line is there room
-                if 10 not in data and 13 not in data:  # LF and CR, by number: 16-byte reads gain 5 %
+                if 10 not in data and 13 not in data:
                     if data:
                         self._room = room
                         self._parts.append(data)
