@@ -328,6 +328,13 @@ def test_any_document_gives_chunks_or_the_one_error(value: Any, name: str) -> No
         assert type(one.raw) is dict
 
 
+@pytest.mark.parametrize("text", ["", "a\ud83e"])
+def test_text_that_is_not_plain_is_read_too(text: str) -> None:
+    """A chunk with an empty text, or with half a surrogate pair, is the object that was sent."""
+    (chunk,) = Reader().read(Event(json.dumps(with_text(text))))
+    assert chunk.raw == with_text(text)
+
+
 def test_text_is_not_lost_between_the_short_and_the_long_way() -> None:
     """A text chunk beyond the size for the short way is read alike."""
     long = "x" * (codec.SHALLOW + 1)
