@@ -13,7 +13,7 @@ import pytest
 from faults import certificates
 
 from sseor.client.budget import Budget, spending
-from sseor.client.network import KEEP_ALIVE, AsyncDeadlineBackend, DeadlineBackend
+from sseor.client.network import KEEP_ALIVE, AnyioBackend, DeadlineBackend
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -99,7 +99,7 @@ def test_tls_gets_what_tcp_left_in_async(backend: str) -> None:
     async def main() -> None:
         with spending(Budget(anyio.current_time, connect=0.2), anyio.current_time() + 9):
             began = anyio.current_time()
-            stream = await AsyncDeadlineBackend().connect_tcp("127.0.0.1", port, socket_options=KEEP_ALIVE)
+            stream = await AnyioBackend().connect_tcp("127.0.0.1", port, socket_options=KEEP_ALIVE)
             await anyio.sleep(0.1)
             with pytest.raises(httpcore.ConnectTimeout):
                 await stream.start_tls(ssl.create_default_context(), "host.example", timeout=60)
@@ -124,7 +124,7 @@ def test_a_connection_in_tls(backend: str) -> None:
             inside.recv(1)
 
     async def main() -> None:
-        plain = await AsyncDeadlineBackend().connect_tcp("127.0.0.1", port, socket_options=KEEP_ALIVE)
+        plain = await AnyioBackend().connect_tcp("127.0.0.1", port, socket_options=KEEP_ALIVE)
         stream = await plain.start_tls(client_side, "127.0.0.1")
         await stream.write(b"echo")
         assert await stream.read(100) == b"echo"

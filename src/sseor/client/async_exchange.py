@@ -2,7 +2,8 @@
 
 A native `task.cancel()` of asyncio can strike inside the clean-up of httpcore, whose shield stops only scope cancels,
 and then leaks the connection. So the request is sent, and the response closed, in a child task: what reaches httpcore
-there is always a scope cancel. Reads need no child, since their clean-up is the close that follows.
+there is always a scope cancel. Reads need no child: a cancellation that strikes one is held back (see `held`), and
+what it interrupted is ended by the close that follows.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from sseor.errors import SseorError
 from sseor.stream import Expired, Failed, Head, Open
 
 from .budget import Budget, spending
 from .failures import translated
+from .held import Held
 from .http import head_of, request_for
 from .link import Link
 
@@ -33,12 +36,14 @@ class AsyncExchange:
         self._response: Any = None
         self._body: AsyncIterator[bytes] | None = None
         self._failure: Exception | None = None
+        self._budget = Budget(anyio.current_time, None)
+        self._reading: Held[bytes] | None = None
 
     async def open(self, step: Open) -> Head:
         """Send the request and return the head of its response; raises `Expired` or `Failed`."""
         await self.close()
         self._link.check()
-        budget = Budget(anyio.current_time, step.connect)
+        budget = self._budget = Budget(anyio.current_time, step.connect)
         while self._response is None:
             request = request_for(self._link.http, self._link.endpoint, step)
             with spending(budget, step.deadline), anyio.CancelScope(deadline=step.deadline) as scope:
@@ -58,22 +63,31 @@ class AsyncExchange:
         assert self._body is not None
         data = b""
         try:
-            with anyio.CancelScope(deadline=deadline) as scope:
-                data = await anext(self._body, b"")
+            if self._link.keeps_deadlines:
+                with spending(self._budget, deadline):
+                    self._reading = Held(self._body.__anext__())
+                    data = await self._reading
+            else:
+                with anyio.CancelScope(deadline=deadline) as scope:
+                    data = await anext(self._body, b"")
+                if scope.cancelled_caught:
+                    raise Expired(anyio.current_time())
+        except StopAsyncIteration:
+            pass
+        except Expired:
+            raise
         except Exception as error:
             raise self._signal(error, deadline, in_body=True) from error
-        now = anyio.current_time()
-        if scope.cancelled_caught:
-            raise Expired(now)
-        return data, now
+        return data, anyio.current_time()
 
     async def close(self) -> None:
         """Close the response: its connection goes back to the pool when it is at its end, else it is closed."""
         response, self._response = self._response, None
         body, self._body = self._body, None
+        reading, self._reading = self._reading, None
         if response is not None:
             async with anyio.create_task_group() as group:
-                group.start_soon(_close, response, body)
+                group.start_soon(_close, response, body, reading)
 
     async def _send(self, request: Any) -> None:
         self._failure = None
@@ -90,10 +104,14 @@ class AsyncExchange:
         return error if ours is None else Failed(ours, now)
 
 
-async def _close(response: Any, body: Any) -> None:
+async def _close(response: Any, body: Any, reading: Held[bytes] | None) -> None:
     with anyio.CancelScope(shield=True, deadline=anyio.current_time() + CLOSE_SECONDS):
+        if reading is not None:
+            await reading.end()
         with contextlib.suppress(Exception):
             await response.aclose()
         if hasattr(body, "aclose"):
             with contextlib.suppress(Exception):
                 await body.aclose()
+        # asyncio frees an aborted socket in its next turn.
+        await anyio.lowlevel.checkpoint()

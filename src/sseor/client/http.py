@@ -18,7 +18,7 @@ from sseor.errors import ConfigError
 from sseor.stream import Head, Open
 
 from .endpoint import Endpoint
-from .network import KEEP_ALIVE, AsyncDeadlineBackend, DeadlineBackend
+from .network import KEEP_ALIVE, AsyncBackend, DeadlineBackend
 
 # The pool of httpcore is quadratic in idle connections; a stream is never made to queue for a slot.
 _KEPT_ALIVE = 20
@@ -90,7 +90,7 @@ def new_async_client(endpoint: Endpoint) -> httpx.AsyncClient:
     """Return a client for asyncio and trio."""
     pool = _pool(
         endpoint,
-        AsyncDeadlineBackend(),
+        AsyncBackend(),
         httpcore.AsyncConnectionPool,
         httpcore.AsyncHTTPProxy,
         httpcore.AsyncSOCKSProxy,

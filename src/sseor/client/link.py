@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import anyio.lowlevel
+
 from sseor.errors import ConfigError, ConnectError, MisuseError
 from sseor.stream import Failed
 
 from .budget import Budget
 from .endpoint import Endpoint
 from .http import new_async_client, new_client, proxy_for, without_credentials
+from .network import on_asyncio
 
 _LIBRARIES = ("httpx", "httpx2")
 
@@ -39,6 +42,11 @@ class Link:
         if theirs is None:
             return cls(new_async_client(endpoint), endpoint, owned=True)
         return cls(_checked(theirs, "AsyncClient"), endpoint, owned=False)
+
+    @property
+    def keeps_deadlines(self) -> bool:
+        """Whether the sockets below the client end a read by its deadline themselves: ours, on asyncio."""
+        return self.owned and on_asyncio()
 
     def check(self) -> None:
         """Raise `MisuseError` when no request may be sent any more."""
@@ -71,6 +79,8 @@ class Link:
         self._closed = True
         if self.owned:
             await self.http.aclose()
+            # asyncio frees an aborted socket in its next turn.
+            await anyio.lowlevel.checkpoint()
 
 
 def _checked(theirs: Any, kind: str) -> Any:

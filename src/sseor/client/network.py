@@ -1,12 +1,13 @@
 """Sockets with a deadline: network backends for httpcore that keep to the budget of the exchange at hand.
 
 Threads: each socket call gets what is left, so an expiry is exact to a few milliseconds in every phase except DNS
-(`getaddrinfo` cannot be bounded). Async: a connection gets one limit for TCP and TLS together, reads and writes are
-bounded by the cancel scope of the shell.
+(`getaddrinfo` cannot be bounded). asyncio: see `asyncio_network`. trio: a connection gets one limit for TCP and TLS
+together, reads and writes are bounded by the cancel scope of the shell.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpcore
 
+from .asyncio_network import AsyncioBackend
 from .budget import current_budget
 
 # A peer behind a NAT that forgot the connection answers no probe: found dead after 30 + 3 * 10 s.
@@ -95,7 +97,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         raise failure
 
 
-class AsyncDeadlineStream(httpcore.AsyncNetworkStream):
+class AnyioStream(httpcore.AsyncNetworkStream):
     """One connection whose TLS handshake shares the time of its TCP connection."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
@@ -109,15 +111,15 @@ class AsyncDeadlineStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         """Return the stream inside TLS."""
         left = _positive(current_budget().left_to_connect(timeout), httpcore.ConnectTimeout)
-        return AsyncDeadlineStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+        return AnyioStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the stream below knows, such as its `socket`."""
         return self._stream.get_extra_info(info)
 
 
-class AsyncDeadlineBackend(httpcore.AsyncNetworkBackend):
-    """Connects, on asyncio and trio, through anyio (happy eyeballs, DNS inside the limit)."""
+class AnyioBackend(httpcore.AsyncNetworkBackend):
+    """Connects through anyio, for trio (happy eyeballs, DNS inside the limit)."""
 
     def __init__(self) -> None:
         self._backend = httpcore.AnyIOBackend()
@@ -134,6 +136,29 @@ class AsyncDeadlineBackend(httpcore.AsyncNetworkBackend):
         budget = current_budget()
         budget.dial()
         left = _positive(budget.left_to_connect(timeout), httpcore.ConnectTimeout)
-        return AsyncDeadlineStream(
-            await self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        )
+        return AnyioStream(await self._backend.connect_tcp(host, port, left, local_address, socket_options))
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """Connects by the means of the event loop that runs: sockets of our own on asyncio, those of anyio on trio."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Return a connection to the first address that answers."""
+        backend = AsyncioBackend() if on_asyncio() else AnyioBackend()
+        return await backend.connect_tcp(host, port, timeout, local_address, socket_options)
+
+
+def on_asyncio() -> bool:
+    """Tell whether the running event loop is one of asyncio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
