@@ -62,7 +62,8 @@ def test_row_2_blanks_around_the_key(shell: str, key: str) -> None:
 
 @each_client
 @pytest.mark.parametrize(
-    "wrong", ["\r", "\n", "\r\nX-Evil: 1", "\x00", "\x1b[31m", "é", "\N{OTTER}", "\ud800", " ", "\x7f", "\u2028"]
+    "wrong",
+    ["\r", "\n", "\r\nX-Evil: 1", "\x00", "\x1b[31m", "é", "\N{OTTER}", "\ud800", " ", "\x7f", "\u2028"],
 )
 def test_row_3_characters_that_no_key_has(client: type[Any], wrong: str) -> None:
     """A key with a line end, a control or a non-ASCII character is refused without quoting any of it."""
