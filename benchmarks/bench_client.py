@@ -42,7 +42,7 @@ from sseor.client.http import AsyncTransport
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 BLOCKS = workloads.deltas(500).blocks
 TEXTS = [json.loads(block[6:])["choices"][0]["delta"]["content"] for block in BLOCKS]
-SETTLE_SECONDS = 0.7
+SETTLE_SECONDS = 0.5
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
 
 
@@ -127,7 +127,7 @@ async def measure(row: str, base_url: str, options: argparse.Namespace) -> float
     async with client, asyncio.TaskGroup() as group:
         readers = [group.create_task(read(client, base_url, progress)) for _ in range(options.streams)]
         await progress.all_begun.wait()
-        await asyncio.sleep(SETTLE_SECONDS)
+        await caught_up(progress, options.streams * options.rate)
         profile = cProfile.Profile() if options.profile else None
         with profile or contextlib.nullcontext():
             events, used, wall = progress.events, time.process_time(), time.perf_counter()
@@ -141,6 +141,15 @@ async def measure(row: str, base_url: str, options: argparse.Namespace) -> float
     if not 0.75 < events / (options.streams * options.rate * wall) < 1.1:
         raise AssertionError(f"{row} read {events} events: it or the server did not keep pace")
     return used / events * 1e6
+
+
+async def caught_up(progress: Progress, rate: float) -> None:
+    """Wait until what piled up while the streams were opened has been read: events then come at the server's rate."""
+    for _ in range(20):
+        events = progress.events
+        await asyncio.sleep(SETTLE_SECONDS)
+        if progress.events - events < 1.05 * rate * SETTLE_SECONDS:
+            return
 
 
 async def serve(options: argparse.Namespace) -> None:
