@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseor.chat.text import GrowingText, clean, clean_value, printable
+from sseor.chat.text import BLOCK, GrowingText, clean, clean_value, printable
 
 anything = st.text(st.characters(codec=None) | st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF))
 
@@ -40,11 +40,11 @@ def test_a_half_that_stays_alone_is_replaced() -> None:
 def test_looking_at_a_growing_text_changes_nothing() -> None:
     """The text can be read at any moment, and grows on."""
     growing = GrowingText()
-    for number in range(2000):
+    for number in range(3 * BLOCK + 5):
         growing.add("xy")
         if number % 500 == 7:
             assert str(growing) == str(growing) == "xy" * (number + 1)
-    assert str(growing) == "xy" * 2000
+    assert str(growing) == "xy" * (3 * BLOCK + 5)
 
 
 def test_clean_value_reaches_keys_and_nested_strings() -> None:

@@ -17,7 +17,7 @@ from sseor.chat.failures import Failure
 from sseor.chat.finish import FinishReason
 from sseor.chat.likeness import likeness
 from sseor.chat.plain import PlainChunk
-from sseor.chat.text import clean, clean_value
+from sseor.chat.text import BLOCK, clean, clean_value
 from sseor.chat.timeline import Timeline
 from sseor.chat.usage import Usage
 from sseor.chat.verdict import Verdict
@@ -89,7 +89,9 @@ class Accumulator:
             self._like_delta["content"] = text = chunk.plain_text
             if chunk.raw == self._like:
                 growing = self._growing
-                growing.text.whole.write(text)
+                growing.text.parts.append(text)
+                if len(growing.text.parts) >= BLOCK:
+                    growing.text.join()
                 event = new(Text)
                 event._delta = text
                 event._choice = growing.index

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
 from typing import Any
 
 __all__ = ["GrowingText", "clean", "clean_value", "printable"]
 
 REPLACEMENT = "\ufffd"
+BLOCK = 1024
 _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{6,}")
 
 
@@ -53,13 +53,15 @@ class GrowingText:
     """A text that grows by deltas; `str()` is what has been handed out so far.
 
     JavaScript servers cut strings between the halves of a surrogate pair, so a high half at the end of a
-    delta is held back until the next one: `held`. While it is empty, clean text may be written into `whole`.
+    delta is held back until the next one: `held`. Deltas wait in `parts` and are joined once, in blocks: a
+    string object weighs ten times the few letters in it.
     """
 
-    __slots__ = ("held", "whole")
+    __slots__ = ("_blocks", "held", "parts")
 
     def __init__(self) -> None:
-        self.whole = StringIO()  # a list of the deltas would weigh ten times the few letters in each
+        self._blocks: list[str] = []
+        self.parts: list[str] = []
         self.held = ""
 
     def add(self, delta: str) -> str:
@@ -70,16 +72,25 @@ class GrowingText:
             if "\ud800" <= delta[-1] <= "\udbff":
                 delta, self.held = delta[:-1], delta[-1]
             delta = clean(delta)
-        self.whole.write(delta)
+        self.parts.append(delta)
+        if len(self.parts) >= BLOCK:
+            self.join()
         return delta
+
+    def join(self) -> None:
+        """Make a block of the parts, when there are `BLOCK` of them."""
+        self._blocks.append("".join(self.parts))
+        self.parts.clear()
 
     def end(self) -> str:
         """Give up waiting for a second half: return U+FFFD for a held one, else an empty string."""
         if not self.held:
             return ""
         self.held = ""
-        self.whole.write(REPLACEMENT)
+        self.parts.append(REPLACEMENT)
         return REPLACEMENT
 
     def __str__(self) -> str:
-        return self.whole.getvalue()
+        self.join()
+        self._blocks = ["".join(self._blocks)]
+        return self._blocks[0]
