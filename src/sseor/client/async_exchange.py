@@ -8,6 +8,7 @@ what it interrupted is ended by the close that follows.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,11 +19,12 @@ import anyio.lowlevel
 from sseor.errors import SseorError
 from sseor.stream import Expired, Failed, Head, Open
 
-from .budget import Budget, spending
+from .budget import Budget, Clock, spending
 from .failures import translated
 from .held import Held
 from .http import head_of, request_for
 from .link import Link
+from .network import on_asyncio
 
 CLOSE_SECONDS = 1.0
 """How long letting go of a connection may take, whatever the peer does."""
@@ -36,34 +38,49 @@ class AsyncExchange:
         self._response: Any = None
         self._body: AsyncIterator[bytes] | None = None
         self._failure: Exception | None = None
-        self._budget = Budget(anyio.current_time, None)
+        self._now: Clock = anyio.current_time
+        self._keeps_deadlines = False
+        self._budget = Budget(self._now, None)
         self._reading: Held[bytes] | None = None
+
+    def now(self) -> float:
+        """Return the reading of the event loop's clock."""
+        return self._now()
+
+    def enter(self) -> None:
+        """Learn from the running event loop its clock, and whether the sockets end reads by themselves.
+
+        `anyio.current_time` asks for the loop's library at each call, which costs microseconds at every read.
+        """
+        if on_asyncio():
+            self._now = asyncio.get_running_loop().time
+            self._keeps_deadlines = self._link.owned
 
     async def open(self, step: Open) -> Head:
         """Send the request and return the head of its response; raises `Expired` or `Failed`."""
         await self.close()
         self._link.check()
-        budget = self._budget = Budget(anyio.current_time, step.connect)
+        budget = self._budget = Budget(self._now, step.connect)
         while self._response is None:
             request = request_for(self._link.http, self._link.endpoint, step)
             with spending(budget, step.deadline), anyio.CancelScope(deadline=step.deadline) as scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._send, request)
             if scope.cancelled_caught:
-                raise Expired(anyio.current_time())
+                raise Expired(self._now())
             if self._failure is not None:
                 signal = self._signal(self._failure, step.deadline, in_body=False)
                 if not self._link.was_stale(signal, budget):
                     raise signal from self._failure
         self._body = aiter(self._response.stream)
-        return head_of(self._response, anyio.current_time())
+        return head_of(self._response, self._now())
 
     async def read(self, deadline: float) -> tuple[bytes, float]:
         """Return the next bytes of the body, b"" at its end, and when they came; raises `Expired` or `Failed`."""
         assert self._body is not None
         data = b""
         try:
-            if self._link.keeps_deadlines:
+            if self._keeps_deadlines:
                 with spending(self._budget, deadline):
                     self._reading = Held(self._body.__anext__())
                     data = await self._reading
@@ -71,14 +88,14 @@ class AsyncExchange:
                 with anyio.CancelScope(deadline=deadline) as scope:
                     data = await anext(self._body, b"")
                 if scope.cancelled_caught:
-                    raise Expired(anyio.current_time())
+                    raise Expired(self._now())
         except StopAsyncIteration:
             pass
         except Expired:
             raise
         except Exception as error:
             raise self._signal(error, deadline, in_body=True) from error
-        return data, anyio.current_time()
+        return data, self._now()
 
     async def close(self) -> None:
         """Close the response: its connection goes back to the pool when it is at its end, else it is closed."""
@@ -97,7 +114,7 @@ class AsyncExchange:
             self._failure = error
 
     def _signal(self, error: Exception, deadline: float, *, in_body: bool) -> Exception:
-        now = anyio.current_time()
+        now = self._now()
         if now >= deadline:
             return Expired(now)
         ours: SseorError | None = translated(error, in_body=in_body, proxy=self._link.proxy)

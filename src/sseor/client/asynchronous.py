@@ -135,7 +135,9 @@ class AsyncStream(Shell):
         """Drive the script up to its next batch; () at the end of the stream."""
         self._moving = True
         try:
-            step = self._resume(anyio.current_time(), as_chunks=as_chunks)
+            if self._life is None:
+                self._exchange.enter()
+            step = self._resume(self._exchange.now(), as_chunks=as_chunks)
             while step is not None and not isinstance(step, Deliver):
                 try:
                     answer = await self._perform(step)
@@ -163,7 +165,7 @@ class AsyncStream(Shell):
                 return await self._exchange.open(step)
             case Pause(until):
                 await anyio.sleep_until(until)
-                return anyio.current_time()
+                return self._exchange.now()
 
 
 class AsyncClient(Configured):

@@ -8,8 +8,7 @@ call, and the network backends of this package take the smaller of the two.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
 Clock = Callable[[], float]
@@ -56,12 +55,20 @@ _current: ContextVar[Budget] = ContextVar("sseor_budget", default=_UNBOUNDED)
 current_budget = _current.get
 
 
-@contextmanager
-def spending(budget: Budget, deadline: float) -> Iterator[None]:
-    """Make `budget` the one that the network knows, until `deadline` on its clock."""
-    budget.deadline = deadline
-    token = _current.set(budget)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+class spending:  # noqa: N801 - reads as what it does: `with spending(budget, deadline):`
+    """Make `budget` the one that the network knows, until `deadline` on its clock.
+
+    A class, since a generator would cost a microsecond more at every read.
+    """
+
+    __slots__ = ("_budget", "_token")
+
+    def __init__(self, budget: Budget, deadline: float) -> None:
+        budget.deadline = deadline
+        self._budget = budget
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._budget)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -13,7 +13,6 @@ from sseor.stream import Failed
 from .budget import Budget
 from .endpoint import Endpoint
 from .http import new_async_client, new_client, proxy_for, without_credentials
-from .network import on_asyncio
 
 _LIBRARIES = ("httpx", "httpx2")
 
@@ -42,11 +41,6 @@ class Link:
         if theirs is None:
             return cls(new_async_client(endpoint), endpoint, owned=True)
         return cls(_checked(theirs, "AsyncClient"), endpoint, owned=False)
-
-    @property
-    def keeps_deadlines(self) -> bool:
-        """Whether the sockets below the client end a read by its deadline themselves: ours, on asyncio."""
-        return self.owned and on_asyncio()
 
     def check(self) -> None:
         """Raise `MisuseError` when no request may be sent any more."""

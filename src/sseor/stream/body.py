@@ -47,11 +47,19 @@ class Body:
 
     def feed(self, data: bytes) -> Iterator[Comment | Chunk]:
         """Yield what `data` completes, in order; an error comes after all that preceded it in the bytes."""
-        if self._inflater is None:
-            yield from self._plain(data)
-        else:
-            for piece in self._inflater.feed(data):
-                yield from self._plain(piece)
+        for piece in (data,) if self._inflater is None else self._inflater.feed(data):
+            failure: DecoderLimitError | None = None
+            try:
+                items = self._events(piece)
+            except DecoderLimitError as error:
+                items, failure = error.events, error
+            for item in items:
+                if isinstance(item, Comment):
+                    yield item
+                else:
+                    yield from self.reader.read(item)
+            if failure is not None:
+                raise _too_large(self._limit) from failure
 
     def end(self) -> Iterator[Chunk]:
         """Yield what only the end of the body completes: a document, or a last event without its blank line."""
@@ -72,28 +80,16 @@ class Body:
             if unfinished is not None:
                 yield from self.reader.finish(unfinished)
 
-    def _plain(self, data: bytes) -> Iterator[Comment | Chunk]:
+    def _events(self, data: bytes) -> Sequence[Event | Comment]:
         if self._opening is not None:
             self._opening += data
             data = self._decide(self._opening)
-        if self._document is not None:
-            self._document += data
-            if len(self._document) > self._limit:
-                raise _too_large(self._limit)
-            return
-        try:
-            items: Sequence[Event | Comment] = self._decoder.feed(data) if data else ()
-        except DecoderLimitError as error:
-            yield from self._read(error.events)
-            raise _too_large(self._limit) from error
-        yield from self._read(items)
-
-    def _read(self, items: Sequence[Event | Comment]) -> Iterator[Comment | Chunk]:
-        for item in items:
-            if isinstance(item, Comment):
-                yield item
-            else:
-                yield from self.reader.read(item)
+        if self._document is None:
+            return self._decoder.feed(data) if data else ()
+        self._document += data
+        if len(self._document) > self._limit:
+            raise _too_large(self._limit)
+        return ()
 
     def _decide(self, opening: bytearray, *, final: bool = False) -> bytes:
         """Decide by the opening what the body is and return what to decode now, b"" while it is too early to say."""
