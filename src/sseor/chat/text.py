@@ -78,7 +78,7 @@ class GrowingText:
         return delta
 
     def join(self) -> None:
-        """Make a block of the parts, when there are `BLOCK` of them."""
+        """Make a block of the parts; whoever appends to them asks for it when there are `BLOCK`."""
         self._blocks.append("".join(self.parts))
         self.parts.clear()
 
