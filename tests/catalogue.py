@@ -120,14 +120,16 @@ def body(data: bytes, *, headers: dict[str, str] | None = None, pause: float = 0
     return respond
 
 
-def raw(*pieces: bytes, pause: float = 0.02, last: Callable[[Exchange], None] | None = None) -> Respond:
-    """Return a `respond` that sends raw bytes, `pause` seconds apart, then does `last`, or FIN."""
+def raw(*pieces: bytes, pause: float = 0.005, last: Callable[[Exchange], None] = Exchange.cut) -> Respond:
+    """Return a `respond` that sends raw bytes, `pause` seconds apart, then does `last`: FIN, or RST a little later."""
 
     def respond(exchange: Exchange) -> None:
         for piece in pieces:
             exchange.raw(piece)
             exchange.wait(pause)
-        (Exchange.cut if last is None else last)(exchange)
+        if last is Exchange.reset:
+            exchange.wait(0.03)  # so that the bytes are read before
+        last(exchange)
 
     return respond
 

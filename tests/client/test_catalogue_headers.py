@@ -57,8 +57,7 @@ def test_row_18_silence_again(shell: str) -> None:
     assert seen.elapsed < 2 * LIMIT + 0.4
 
 
-@each_shell
-@pytest.mark.parametrize(
+@across_shells(
     ("first", "more"),
     [(b"", b"H"), (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"), (b"HTTP/1.1 200 OK\r\n", b"X-Slow: x\r\n")],
     ids=["status_line", "field", "fields"],
@@ -139,10 +138,7 @@ def test_row_21_some_interim_responses(shell: str) -> None:
     assert look_at(shell, raw(interim * 3, head + data)).whole.text == "Low"
 
 
-@each_shell
-@pytest.mark.parametrize(
-    "head", [b"H", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Ty"]
-)
+@across_shells("head", [b"H", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Ty"])
 @pytest.mark.parametrize("end", ["fin", "rst"])
 def test_row_22_cut_inside_the_head(shell: str, head: bytes, end: str) -> None:
     """A head that is cut is a connection without an answer: tried again, and healed by the next attempt."""

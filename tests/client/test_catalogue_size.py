@@ -13,6 +13,7 @@ from catalogue import (
     ENDING,
     FINISH,
     LOW,
+    across_shells,
     body,
     chunk,
     chunked,
@@ -178,8 +179,7 @@ def compressed(data: bytes, coding: str, pieces: int = 1) -> Any:
     return respond
 
 
-@each_shell
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", "deflate", "identity", ""])
+@across_shells("coding", ["gzip", "x-gzip", "GZIP", "deflate", "identity", ""])
 @pytest.mark.parametrize("pieces", [1, 30])
 def test_row_67_a_compressed_body(shell: str, coding: str, pieces: int) -> None:
     """A body that is compressed although identity was asked for is read all the same."""
@@ -232,7 +232,7 @@ def test_row_67_a_decompression_bomb(shell: str) -> None:
     packer = zlib.compressobj(wbits=31)
     bomb = (
         packer.compress(b"data: ")
-        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(64))
+        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(16))
         + packer.flush()
     )
     seen = look_at(shell, compressed(bomb, "gzip"), max_event_bytes=1 << 20)

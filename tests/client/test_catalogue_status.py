@@ -12,7 +12,6 @@ from catalogue import (
     ENDING,
     LOW,
     OTHER_KEY,
-    PATIENT,
     across_shells,
     body,
     each_shell,
@@ -84,8 +83,7 @@ def test_row_25_transient_refusals(shell: str, status: int) -> None:
     assert look_at(shell, in_turn(refusal, ANSWER), retries=retrying(3)).whole.text == "Low"
 
 
-@each_shell
-@pytest.mark.parametrize(
+@across_shells(
     ("headers", "wait"),
     [
         ({"Retry-After": "0.3"}, 0.3),
@@ -327,9 +325,3 @@ def test_row_34_empty_by_status(shell: str, status: int) -> None:
     assert str(status) in str(seen.error)
     assert (seen.error.attempts, seen.attempts) == (2, 2)
     assert look_at(shell, in_turn(raw(head), ANSWER), retries=retrying(3)).whole.text == "Low"
-
-
-def test_the_patience_of_these_tests() -> None:
-    """The limits that these tests use unless they say otherwise are far beyond what any row needs."""
-    assert PATIENT.first_token is not None
-    assert PATIENT.first_token >= 5

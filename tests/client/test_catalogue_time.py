@@ -11,6 +11,7 @@ from catalogue import (
     CHUNKED_HEAD,
     ENDING,
     LOW,
+    across_shells,
     body,
     chunk,
     chunked,
@@ -130,9 +131,9 @@ def test_row_60_a_slow_caller(shell: str) -> None:
             exchange.wait(0.05)
 
     limits = sseor.Timeouts(first_token=LIMIT, silence=LIMIT, stall=LIMIT)
-    seen = look_at(shell, respond, think=0.3, timeouts=limits)
+    seen = look_at(shell, respond, think=0.25, timeouts=limits)
     assert seen.whole.text.endswith("Low water")
-    assert seen.elapsed > 0.9
+    assert seen.elapsed > 0.7
 
 
 @each_shell
@@ -143,8 +144,7 @@ def test_row_60_total_is_wall_time(shell: str) -> None:
     assert type(seen.error) is DeadlineError
 
 
-@each_shell
-@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0, -1e9])
+@across_shells("jump", [-86_400.0, 86_400.0, -1e9])
 def test_row_61_the_wall_clock_jumps(shell: str, jump: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Setting the clock back or forward within a stream has no effect."""
     true_time = time.time
