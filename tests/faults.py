@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable
 from functools import cache
 
@@ -111,14 +112,22 @@ def _for_ever(exchange: Exchange, tease: Tease) -> None:
 
 
 @cache
-def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return the contexts of a server on 127.0.0.1 and of a client that trusts it."""
+def _certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server)
     client = ssl.create_default_context()
     authority.configure_trust(client)
     return server, client
+
+
+def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server on 127.0.0.1 and of a client that trusts it; the same pair in every thread."""
+    with _lock:
+        return _certificates()
+
+
+_lock = threading.Lock()
 
 
 def serve(respond: Respond, *, tls: bool = False) -> LoopbackServer:

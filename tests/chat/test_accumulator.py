@@ -19,6 +19,7 @@ from sseor.chat import (
     Chunk,
     Completion,
     Finished,
+    Reader,
     Reasoning,
     Refusal,
     Text,
@@ -26,7 +27,9 @@ from sseor.chat import (
     ToolCallDelta,
     UsageReport,
     Verdict,
+    codec,
 )
+from sseor.wire import Event
 
 
 def plain(text: str, **fields: Any) -> Chunk:
@@ -552,3 +555,46 @@ def test_any_object_at_all_is_survived(tops: list[Any], deltas: list[Any], calls
         text.encode()
     json.dumps(completion.message)
     assert Completion.from_dict(json.loads(json.dumps(completion.to_dict()))) == completion
+
+
+@pytest.mark.parametrize(
+    "padding", [{"created": 1}, {"obfuscation": "x"}, {"created": 1, "obfuscation": "x"}]
+)
+def test_padding_does_not_leave_the_fast_path(
+    padding: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock or random padding in each chunk changes nothing: only the first chunk is read field by field."""
+    accumulator = Accumulator()
+    general = accumulator._add
+    read_whole: list[Chunk] = []
+
+    def counted(chunk: Chunk) -> list[Any]:
+        read_whole.append(chunk)
+        return general(chunk)
+
+    monkeypatch.setattr(accumulator, "_add", counted)
+    reader = Reader()
+    for number in range(1, 6):
+        moved = {name: value * number for name, value in padding.items()}
+        raw = {
+            "id": "gen-1",
+            **moved,
+            "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}],
+        }
+        for chunk in reader.read(Event(codec.dumps(raw))):
+            assert accumulator.add(chunk) == [Text("a")]
+    completion = accumulator.completion()
+    assert len(read_whole) == 1
+    assert completion.text == "aaaaa"
+    assert completion.created == (5 if "created" in padding else None)
+    assert completion.extra == {}
+
+
+def test_a_flat_error_is_no_part_of_the_answer() -> None:
+    """The fields of an error that lies at top level are in the failure, not among the answer's other fields."""
+    accumulator = Accumulator()
+    accumulator.add(Chunk({"object": "error", "message": "no", "type": "server_error"}))
+    completion = accumulator.completion()
+    assert completion.failure is not None
+    assert completion.failure.message == "no"
+    assert completion.extra == {}

@@ -58,6 +58,8 @@ _NAMES = {
     "system_fingerprint": "system_fingerprint",
 }
 _UNLIKE: tuple[dict[str, Any], dict[str, Any]] = ({}, {})  # no chunk with choices is like an empty one
+# llama.cpp and Ollama tell the time of each chunk; OpenAI pads each with characters at random.
+_PADDING = ("created", "obfuscation")
 _FAILED_WORDS = frozenset({"network_error", "error"})
 
 
@@ -87,7 +89,7 @@ class Accumulator:
         """Take the next chunk; return the events it gives, in order, none when it brings nothing."""
         if isinstance(chunk, PlainChunk):
             self._like_delta["content"] = text = chunk.plain_text
-            if chunk.raw == self._like:
+            if chunk.raw == self._like or self._is_like_but_for_padding(chunk.raw):
                 growing = self._growing
                 growing.text.parts.append(text)
                 if len(growing.text.parts) >= BLOCK:
@@ -98,8 +100,22 @@ class Accumulator:
                 return [event]
         return self._add(chunk)
 
+    def _is_like_but_for_padding(self, raw: Mapping[str, Any]) -> bool:
+        """Tell whether the chunk differs from the one before in fields alone that say nothing of the answer."""
+        like = self._like
+        for name in _PADDING:
+            if name in like and name in raw:
+                like[name] = raw[name]
+        if raw != like:
+            return False
+        self._note_created(raw)
+        return True
+
     def _add(self, chunk: Chunk) -> list[StreamEvent]:
+        failure = chunk.error
         self._note(chunk.raw)
+        if failure is None:  # the fields of a flat error are no part of the answer
+            keep_other_fields(self._extra, chunk.raw, _KNOWN_FIELDS)
         events: list[StreamEvent] = []
         for choice in chunk.choices:
             index = choice.index
@@ -119,7 +135,7 @@ class Accumulator:
             if usage != self.usage:
                 self.usage = usage
                 events.append(UsageReport(usage))
-        self.failure = chunk.error or self.failure
+        self.failure = failure or self.failure
         self._like, self._like_delta = _UNLIKE
         if len(events) == 1 and type(events[0]) is Text and not self._growing.text.held:
             self._like, self._like_delta = likeness(chunk.raw) or _UNLIKE
@@ -158,11 +174,13 @@ class Accumulator:
                 self._named[name] = clean(value)
                 if before is not None and before != self._named[name]:
                     self._changed_from.setdefault(name, before)
-        if type(raw.get("created")) is int and raw["created"]:
-            self._created = raw["created"]
+        self._note_created(raw)
         if type(raw.get("openrouter_metadata")) is dict:
             self._router_metadata = clean_value(raw["openrouter_metadata"])
-        keep_other_fields(self._extra, raw, _KNOWN_FIELDS)
+
+    def _note_created(self, raw: Mapping[str, Any]) -> None:
+        if type(raw.get("created")) is int and raw["created"]:
+            self._created = raw["created"]
 
     def _seed(self) -> str:
         return f"{self._named.get('generation_id')}/{self._created}"

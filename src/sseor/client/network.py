@@ -156,9 +156,9 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
 
 
 def on_asyncio() -> bool:
-    """Tell whether the running event loop is one of asyncio."""
+    """Tell whether a task of asyncio is running."""
     try:
-        asyncio.get_running_loop()
+        # trio may run as a guest on a loop of asyncio; then no task of asyncio is at work.
+        return asyncio.current_task() is not None
     except RuntimeError:
         return False
-    return True

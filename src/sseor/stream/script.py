@@ -33,7 +33,7 @@ from sseor.wire import Comment
 from .body import Body
 from .refusals import failed_generation, refused
 from .retrying import RetryPolicy
-from .secrets import redact, redacted
+from .secrets import redact, redacted, without_echo
 from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Step
 from .watchdog import Timeouts, Watchdog
 
@@ -83,8 +83,8 @@ class Script:
         """What has arrived so far, with the evidence for how it ended."""
         completion = self._accumulator.completion(verdict=self._verdict(), timeline=self.timeline.copy())
         if completion.generation_id is None and self._promised_id is not None:
-            return replace(completion, generation_id=self._promised_id)
-        return completion
+            completion = replace(completion, generation_id=self._promised_id)
+        return without_echo(completion, self.settings.secret)
 
     def run(self, now: float, *, as_chunks: bool = False) -> Life:
         """Yield the steps of the whole stream; the caller gets stream events, or chunks if it asked for them."""

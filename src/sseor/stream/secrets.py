@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
+from sseor.chat import Completion
 from sseor.errors import SseorError
 
 REDACTED = "[redacted]"
@@ -22,6 +25,16 @@ def redact(error: SseorError, secret: str) -> None:
             error.__suppress_context__ = True
             return
         cause = cause.__cause__ or cause.__context__
+
+
+def without_echo(completion: Completion, secret: str) -> Completion:
+    """Return the completion with the secret taken out of what the provider said of a failure."""
+    failure = completion.failure
+    if failure is None or not secret:
+        return completion
+    texts = {field.name: getattr(failure, field.name) for field in fields(failure)}
+    clean = {name: redacted(text, secret) for name, text in texts.items() if isinstance(text, str)}
+    return replace(completion, failure=replace(failure, **clean))
 
 
 def redacted(text: str, secret: str) -> str:
