@@ -581,8 +581,8 @@ def test_padding_does_not_leave_the_fast_path(
             **moved,
             "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}],
         }
-        for chunk in reader.read(Event(codec.dumps(raw))):
-            assert accumulator.add(chunk) == [Text("a")]
+        for one in reader.read(Event(codec.dumps(raw))):
+            assert accumulator.add(one) == [Text("a")]
     completion = accumulator.completion()
     assert len(read_whole) == 1
     assert completion.text == "aaaaa"

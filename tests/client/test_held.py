@@ -50,7 +50,7 @@ def test_what_is_struck_is_ended_elsewhere(cancels: int) -> None:
 
     async def main() -> None:
         iterator = body().__aiter__()
-        assert await Held(iterator.__anext__()) == b"first"  # type: ignore[comparison-overlap]
+        assert await Held(iterator.__anext__()) == b"first"
         held: Held[bytes] = Held(iterator.__anext__())
 
         async def read() -> None:

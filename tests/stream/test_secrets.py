@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sseor.chat import Accumulator, Chunk
 from sseor.errors import ConnectError, StatusError
-from sseor.stream.secrets import REDACTED, redact, redacted
+from sseor.stream.secrets import REDACTED, redact, redacted, without_echo
 
 KEY = "my-own-canary-0123456789"
 
@@ -43,3 +44,14 @@ def test_a_cause_that_quotes_the_key_is_severed() -> None:
         redact(error, KEY)
         assert (error.__cause__ is outer) is kept
         redact(error, "")
+
+
+def test_a_completion_that_quotes_a_failure() -> None:
+    """What the provider said of a failure stands in the completion without the key; the rest is as it was."""
+    accumulator = Accumulator()
+    assert without_echo(accumulator.completion(), KEY) == accumulator.completion()
+    accumulator.add(Chunk({"error": {"code": 502, "message": f"you sent {KEY}"}}))
+    completion = without_echo(accumulator.completion(), KEY)
+    assert completion.failure is not None
+    assert (completion.failure.message, completion.failure.code) == (f"you sent {REDACTED}", 502)
+    assert without_echo(accumulator.completion(), "") == accumulator.completion()

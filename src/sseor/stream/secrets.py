@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 from sseor.chat import Completion
 from sseor.errors import SseorError
@@ -33,7 +34,9 @@ def without_echo(completion: Completion, secret: str) -> Completion:
     if failure is None or not secret:
         return completion
     texts = {field.name: getattr(failure, field.name) for field in fields(failure)}
-    clean = {name: redacted(text, secret) for name, text in texts.items() if isinstance(text, str)}
+    clean: dict[str, Any] = {
+        name: redacted(text, secret) for name, text in texts.items() if isinstance(text, str)
+    }
     return replace(completion, failure=replace(failure, **clean))
 
 
