@@ -38,7 +38,7 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     """The test command of the README stands in the gate word for word."""
     command = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
     assert command in README
-    assert command.replace("install", "install -q") in (ROOT / ".ci" / "run").read_text()
+    assert command in (ROOT / ".ci" / "run").read_text()
 
 
 def test_every_error_is_documented() -> None:
