@@ -48,7 +48,7 @@ __all__ = ["nothing_is_left"]
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 ANSWER = body(sse(LOW) + ENDING)
-SHORT = sseor.Timeouts(connect=0.3, silence=8, first_token=8, stall=8)
+SHORT = sseor.Timeouts(connect=0.2, silence=8, first_token=8, stall=8)
 
 
 def closed_port() -> int:
@@ -126,7 +126,7 @@ def test_row_9_syn_dropped(shell: str) -> None:
     assert type(seen.error) is ConnectTimeoutError
     assert isinstance(seen.error, TimeoutError)
     assert (seen.error.attempts, seen.error.phase) == (2, "connect")
-    assert 0.6 <= seen.elapsed < 1.2
+    assert 0.4 <= seen.elapsed < 1.0
 
 
 def contexts(**options: Any) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -173,7 +173,7 @@ def test_row_11_tls_handshake_stalls(shell: str) -> None:
     with peer(until_closed) as port:
         seen = watch(shell, f"https://127.0.0.1:{port}/v1", timeouts=SHORT)
     assert type(seen.error) is ConnectTimeoutError
-    assert 0.3 <= seen.elapsed < 0.8
+    assert 0.2 <= seen.elapsed < 0.7
 
 
 @each_shell

@@ -28,7 +28,7 @@ __all__ = ["nothing_is_left"]
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 ANSWER = body(sse(LOW) + ENDING)
-LIMIT = 0.2
+LIMIT = 0.15
 HASTY = sseor.Timeouts(first_token=LIMIT)
 
 
