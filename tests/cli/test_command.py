@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -37,6 +38,8 @@ from sseor.testing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sseor.testing import Act
 
 KEY = "sk-or-v1-CANARY-0123456789"
@@ -46,6 +49,21 @@ SURROUNDINGS = {name: value for name, value in os.environ.items() if name != "OP
     "CANARY": KEY,
     "no_proxy": "127.0.0.1",
 }
+
+
+@contextlib.contextmanager
+def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the program with SIGINT as a terminal leaves it, and end it with the test whatever happens.
+
+    A test run in the background has SIGINT ignored, and its children would inherit that; a signal that is caught
+    here has its default effect there.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, **options) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def to(server: LoopbackServer, *options: str) -> list[str]:
@@ -177,7 +195,7 @@ def test_a_prompt_from_stdin_alone() -> None:
 def test_text_arrives_in_a_pipe_as_it_comes() -> None:
     """The first piece can be read while the server still holds back the second."""
     with LoopbackServer(play(Say("Low"), Heartbeats(0.3, 0.1), Say(" water"), Finish(), Done())) as server:
-        with subprocess.Popen(
+        with started(
             to(server),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -195,7 +213,7 @@ def test_ctrl_c_lets_go_at_once() -> None:
     """SIGINT in the middle closes the connection within a second, keeps the text, and ends with 130."""
     with LoopbackServer(play(Say("Low"), Heartbeats(math.inf, 0.1))) as server:
         command = to(server, "--stall", "off")
-        with subprocess.Popen(
+        with started(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -218,7 +236,7 @@ def test_ctrl_c_lets_go_at_once() -> None:
 def test_ctrl_c_before_anything_came() -> None:
     """SIGINT while the server is silent, head or no head, ends with 130 too."""
     with LoopbackServer(play(Silence())) as server:
-        with subprocess.Popen(
+        with started(
             to(server, "--first-token", "off"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -234,7 +252,7 @@ def test_ctrl_c_before_anything_came() -> None:
 
 def test_ctrl_c_while_stdin_is_awaited() -> None:
     """SIGINT while nothing is piped in yet ends with 130."""
-    with subprocess.Popen(
+    with started(
         [*PROGRAM, "chat", "-m", "a/b", "--base-url", "http://127.0.0.1:1", "Why?"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -251,7 +269,7 @@ def test_ctrl_c_while_stdin_is_awaited() -> None:
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     """As behind `| head -1`: the connection is closed, nothing is said, and the code is 141."""
     with LoopbackServer(OpenRouter(thinking=0, pace=0.01)) as server:
-        with subprocess.Popen(
+        with started(
             to(server),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -264,3 +264,24 @@ def test_no_time_passes_in_waiting_out_a_retry() -> None:
     anyio.run(main, backend="trio", backend_options={"clock": clock})
     assert waits == [300, 300]
     assert time.monotonic() - began < 5
+
+
+def test_a_client_in_another_event_loop(backend: str) -> None:
+    """Kept connections belong to their loop, so a client is used in one; the sentence says so."""
+
+    async def first() -> None:
+        async with client.stream(**REQUEST) as stream:
+            assert [text async for text in stream.text] == ["Low"]
+
+    async def second() -> None:
+        with pytest.raises(MisuseError, match="another event loop"):
+            await anext(client.stream(**REQUEST))
+
+    async def closing() -> None:
+        await first()
+        await client.aclose()
+
+    with LoopbackServer(play(*answer("Low"))) as server:
+        client = client_of(server)
+        anyio.run(closing, backend=backend)
+        anyio.run(second, backend=backend)

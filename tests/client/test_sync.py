@@ -44,7 +44,8 @@ def leave_by_exception(stream: Stream) -> None:
 
 
 def leave_by_interrupt(stream: Stream) -> None:
-    """Press Ctrl-C while the next event is awaited."""
+    """Press Ctrl-C while the next event is awaited, also where the tests run with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:

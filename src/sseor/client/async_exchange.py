@@ -52,6 +52,7 @@ class AsyncExchange:
 
         `anyio.current_time` asks for the loop's library at each call, which costs microseconds at every read.
         """
+        self._link.check_loop()
         if on_asyncio():
             self._now = asyncio.get_running_loop().time
             self._keeps_deadlines = self._link.owned

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import anyio.lowlevel
+from anyio.lowlevel import RunVar
 
 from sseor.errors import ConfigError, ConnectError, MisuseError
 from sseor.stream import Failed
@@ -26,6 +27,7 @@ class Link:
         self.owned = owned
         self.proxy = without_credentials(proxy_for(endpoint)) if owned else ""
         self._process = os.getpid()
+        self._home: RunVar[bool] | None = None
         self._closed = False
 
     @classmethod
@@ -48,6 +50,17 @@ class Link:
             raise MisuseError("the client has been closed")
         if self._process != os.getpid():
             raise MisuseError("the client was made in another process: make a new one after a fork")
+
+    def check_loop(self) -> None:
+        """Bind the link to the event loop that runs, or raise `MisuseError` in another one.
+
+        Kept connections belong to their loop; in another they fail in ways that say nothing of the cause.
+        """
+        if self._home is None:
+            self._home = RunVar("sseor_home")
+            self._home.set(True)
+        elif not self._home.get(False):
+            raise MisuseError("the client belongs to another event loop: make a new one in each loop")
 
     def was_stale(self, signal: Exception, budget: Budget) -> bool:
         """Tell whether a kept connection was found dead: the request may then go out again at once, on another.
