@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 import anyio
 import pytest
-from conftest import open_sockets
+from conftest import open_sockets, running_threads
 from faults import in_chunks, serve
 from shells import KEY, PROMPT, SHELLS, Outcome
 
@@ -332,13 +331,8 @@ def logged(records: list[str]) -> Iterator[None]:
 def nothing_is_left() -> Iterator[None]:
     """Fail a module that leaves a socket or a thread behind: cheaper than to look after each of its tests."""
     gc.collect()
-    sockets, threads = open_sockets(), _threads()
+    sockets, threads = open_sockets(), running_threads()
     yield
     gc.collect()
     assert comes_true(lambda: open_sockets() <= sockets), "sockets were left open"
-    assert comes_true(lambda: _threads() <= threads), "threads were left running"
-
-
-def _threads() -> set[threading.Thread]:
-    """Return the threads that run, but for those in which trio resolves names: it keeps them for ten seconds."""
-    return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio")}
+    assert comes_true(lambda: running_threads() <= threads), "threads were left running"
