@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import httpx
 import httpx2
+import httpx_aiohttp
 import pytest
 from faults import (
     after_a_token,
@@ -23,8 +25,9 @@ import sseor
 from sseor.client.endpoint import endpoint
 from sseor.client.exchange import Exchange
 from sseor.client.link import Link
-from sseor.errors import StallError
+from sseor.errors import ConnectionLostError, SseorError, StallError, StatusError
 from sseor.stream import Expired, Open
+from sseor.testing import Cut, Role, Say, Status, answer, play
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -90,3 +93,38 @@ def test_a_mock_transport_gives_an_answer(shell: str) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, content=chunk))
     http: Any = (httpx.Client if shell == "threads" else httpx.AsyncClient)(transport=transport)
     assert read(shell, "http://127.0.0.1:9/v1", http_client=http).text == "Low"
+
+
+@pytest.mark.parametrize(
+    ("respond", "kind", "text"),
+    [
+        (play(*answer("Low", " water")), None, "Low water"),
+        (after_a_token(comments), StallError, "Low"),
+        (play(Role(), Say("Low"), Cut()), ConnectionLostError, "Low"),
+        (play(Status(429, {"error": {"code": 429, "message": "slow down"}})), StatusError, ""),
+    ],
+)
+def test_the_transport_of_aiohttp(respond: Any, kind: type[SseorError] | None, text: str) -> None:
+    """A client of httpx over aiohttp gives the same results and errors."""
+
+    async def main(base_url: str) -> tuple[str, SseorError | None]:
+        text = ""
+        async with httpx.AsyncClient(transport=httpx_aiohttp.AiohttpTransport()) as http:
+            client = sseor.AsyncClient(
+                base_url=base_url,
+                timeouts=sseor.Timeouts(stall=LIMIT),
+                retries=sseor.RetryPolicy(attempts=1),
+                http_client=http,
+            )
+            try:
+                async with client.stream(model="m", messages=[{"role": "user", "content": "Hi"}]) as stream:
+                    async for piece in stream.text:
+                        text += piece
+            except SseorError as error:
+                return text, error
+        return text, None
+
+    with serve(respond) as server:
+        seen, error = asyncio.run(main(server.base_url))
+    assert seen == text
+    assert type(error) is (type(None) if kind is None else kind)

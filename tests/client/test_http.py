@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from shells import SHELLS, read
+from shells import PROMPT, SHELLS, read
 
 import sseor
 from sseor.client.endpoint import endpoint
 from sseor.client.http import new_async_client, new_client, proxy_for, without_credentials
 from sseor.errors import ConfigError, ConnectError
-from sseor.testing import LoopbackServer, answer, play
+from sseor.testing import Exchange, LoopbackServer, answer, play
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -98,3 +100,36 @@ def test_a_tls_endpoint_gets_a_context_that_verifies() -> None:
         with new_client(where) as client:
             assert not client.is_closed
         anyio.run(new_async_client(where).aclose)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_excess_bytes_are_not_the_next_answer(shell: str) -> None:
+    """A stream that sends more than its Content-Length ends there, and its connection is not used again."""
+    import anyio
+
+    first = b'data: {"choices":[{"index":0,"delta":{"content":"Low"},"finish_reason":"stop"}]}\n\n'
+    forged = first.replace(b"Low", b"Bad")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(first)
+
+    def respond(exchange: Exchange) -> None:
+        exchange.raw(head + first + head + forged)
+        exchange.wait(5)
+
+    request: dict[str, Any] = {"model": "m", "messages": PROMPT}
+
+    async def twice() -> list[str]:
+        async with sseor.AsyncClient(base_url=server.base_url) as client:
+            texts = []
+            for _ in range(2):
+                async with client.stream(**request) as stream:
+                    texts.append("".join([text async for text in stream.text]))
+        return texts
+
+    with LoopbackServer(respond) as server:
+        if shell == "threads":
+            with sseor.Client(base_url=server.base_url) as client:
+                texts = ["".join(client.stream(**request).text) for _ in range(2)]
+        else:
+            texts = anyio.run(twice, backend=shell)
+        assert len(server.requests) == 2
+    assert texts == ["Low", "Low"]

@@ -33,17 +33,18 @@ class AsyncLens(Generic[T]):
         self._stream = stream
         self._pick = pick
         self._choice = choice
+        self._token = object()
 
     def of(self, choice: int) -> AsyncLens[T]:
         """Return this view of another choice."""
         return AsyncLens(self._stream, self._pick, choice)
 
     def __aiter__(self) -> AsyncIterator[T]:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         return self
 
     async def __anext__(self) -> T:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         while True:
             seen = self._pick(await self._stream._next(), self._choice)
             if seen is not None:
@@ -55,13 +56,14 @@ class AsyncChunks:
 
     def __init__(self, stream: AsyncStream) -> None:
         self._stream = stream
+        self._token = object()
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         return self
 
     async def __anext__(self) -> Chunk:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         chunk: Chunk = await self._stream._next(as_chunks=True)
         return chunk
 
@@ -98,11 +100,11 @@ class AsyncStream(Shell):
         return AsyncChunks(self)
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
-        self._claim(self)
+        self._claim(self._token)
         return self
 
     async def __anext__(self) -> StreamEvent:
-        self._claim(self)
+        self._claim(self._token)
         event: StreamEvent = await self._next()
         return event
 

@@ -28,16 +28,35 @@ _LOCATION = "sseor.location"
 
 
 class Bytes(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The raw body of a response, as httpcore gives it."""
+    """The raw body of a response, as httpcore gives it.
 
-    def __init__(self, body: Any) -> None:
+    A body of `length` bytes is not read to the end that h11 sees, so its connection is closed and not kept: bytes
+    beyond that length would be taken for the next answer.
+    """
+
+    def __init__(self, body: Any, length: int | None) -> None:
         self._body = body
+        self._length = length
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        return iter(self._body) if self._length is None else self._counted(self._length)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._body)
+        return aiter(self._body) if self._length is None else self._acounted(self._length)
+
+    def _counted(self, left: int) -> Iterator[bytes]:
+        for data in self._body:
+            yield data
+            left -= len(data)
+            if left <= 0:
+                return
+
+    async def _acounted(self, left: int) -> AsyncIterator[bytes]:
+        async for data in self._body:
+            yield data
+            left -= len(data)
+            if left <= 0:
+                return
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -186,5 +205,15 @@ def _response(response: httpcore.Response) -> httpx.Response:
         # httpx builds the next request of a redirect although it is not to follow it, and fails on an odd target.
         extensions[_LOCATION] = headers.pop("location")
     return httpx.Response(
-        status_code=response.status, headers=headers, stream=Bytes(response.stream), extensions=extensions
+        status_code=response.status,
+        headers=headers,
+        stream=Bytes(response.stream, _length_of_stream(headers)),
+        extensions=extensions,
     )
+
+
+def _length_of_stream(headers: httpx.Headers) -> int | None:
+    """Return the Content-Length of an event stream: servers that stream have no honest one."""
+    length = headers.get("content-length", "")
+    is_stream = headers.get("content-type", "").startswith("text/event-stream")
+    return int(length) if is_stream and length.isascii() and length.isdigit() else None

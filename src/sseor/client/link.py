@@ -14,6 +14,7 @@ from sseor.stream import Failed
 from .budget import Budget
 from .endpoint import Endpoint
 from .http import new_async_client, new_client, proxy_for, without_credentials
+from .logs import KeyFilter
 
 _LIBRARIES = ("httpx", "httpx2")
 
@@ -26,6 +27,9 @@ class Link:
         self.endpoint = endpoint
         self.owned = owned
         self.proxy = without_credentials(proxy_for(endpoint)) if owned else ""
+        self._key_filter = KeyFilter(endpoint.key)
+        if not owned:
+            self._key_filter.install()
         self._process = os.getpid()
         self._home: RunVar[bool] | None = None
         self._closed = False
@@ -78,12 +82,14 @@ class Link:
     def close(self) -> None:
         """Close the connections of a client of ours."""
         self._closed = True
+        self._key_filter.remove()
         if self.owned:
             self.http.close()
 
     async def aclose(self) -> None:
         """Close the connections of a client of ours."""
         self._closed = True
+        self._key_filter.remove()
         if self.owned:
             await self.http.aclose()
             # asyncio frees an aborted socket in its next turn.

@@ -16,6 +16,7 @@ class Shell:
         self._script = script
         self._life: Life | None = None
         self._batch: Any = iter(())
+        self._token = object()
         self._reader: object = None
         self._moving = False
         self._ended = False
@@ -27,7 +28,11 @@ class Shell:
         return self._script.completion
 
     def _claim(self, reader: object) -> None:
-        """Make `reader` the one that reads; a stream is read once."""
+        """Make `reader` the one that reads; a stream is read once.
+
+        Readers are told apart by tokens: kept itself, a reader would close a cycle, and a dropped stream would stay
+        open until the collector runs.
+        """
         if self._reader is not None and self._reader is not reader:
             raise MisuseError("a stream is read once: another lens or loop has already started to read it")
         self._reader = reader

@@ -39,17 +39,18 @@ class Lens(Generic[T]):
         self._stream = stream
         self._pick = pick
         self._choice = choice
+        self._token = object()
 
     def of(self, choice: int) -> Lens[T]:
         """Return this view of another choice."""
         return Lens(self._stream, self._pick, choice)
 
     def __iter__(self) -> Iterator[T]:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         return self
 
     def __next__(self) -> T:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         while True:
             seen = self._pick(self._stream._next(), self._choice)
             if seen is not None:
@@ -61,13 +62,14 @@ class Chunks:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._token = object()
 
     def __iter__(self) -> Iterator[Chunk]:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         return self
 
     def __next__(self) -> Chunk:
-        self._stream._claim(self)
+        self._stream._claim(self._token)
         chunk: Chunk = self._stream._next(as_chunks=True)
         return chunk
 
@@ -104,11 +106,11 @@ class Stream(Shell):
         return Chunks(self)
 
     def __iter__(self) -> Iterator[StreamEvent]:
-        self._claim(self)
+        self._claim(self._token)
         return self
 
     def __next__(self) -> StreamEvent:
-        self._claim(self)
+        self._claim(self._token)
         event: StreamEvent = self._next()
         return event
 
