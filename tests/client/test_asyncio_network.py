@@ -27,7 +27,6 @@ from client.asyncio_peers import (
     loop_runner,
     plain_or_tls,
     pool_of_ours,
-    quick_collections,
     read_to_the_end,
     reset,
     until,
@@ -51,7 +50,7 @@ from sseor.client.asyncio_network import AsyncioBackend
 from sseor.client.budget import spending
 from sseor.testing import Exchange, LoopbackServer
 
-__all__ = ["loop_runner", "plain_or_tls", "quick_collections"]  # fixtures
+__all__ = ["loop_runner", "plain_or_tls"]  # fixtures
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing_open")]
 

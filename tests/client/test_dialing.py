@@ -19,7 +19,6 @@ from client.asyncio_peers import (
     causes,
     connected,
     loop_runner,
-    quick_collections,
     read_to_the_end,
 )
 from faults import serve, silence
@@ -28,7 +27,7 @@ from sseor.client import dialing
 from sseor.client.asyncio_network import AsyncioBackend
 from sseor.client.budget import Budget, spending
 
-__all__ = ["loop_runner", "quick_collections"]  # fixtures
+__all__ = ["loop_runner"]  # fixtures
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing_open")]
 

@@ -21,7 +21,6 @@ from client.asyncio_peers import (
     connected,
     loop_runner,
     plain_or_tls,
-    quick_collections,
     reset,
     until,
 )
@@ -30,7 +29,7 @@ from sseor.client.asyncio_network import AsyncioStream
 from sseor.client.budget import spending
 from sseor.client.inbox import UNREAD_BYTES
 
-__all__ = ["loop_runner", "plain_or_tls", "quick_collections"]  # fixtures
+__all__ = ["loop_runner", "plain_or_tls"]  # fixtures
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing_open")]
 

@@ -23,7 +23,6 @@ from client.asyncio_peers import (
     end,
     first_byte,
     loop_runner,
-    quick_collections,
     read_to_the_end,
     reset,
 )
@@ -34,7 +33,7 @@ from sseor.client.budget import Budget, spending
 from sseor.client.tls_stream import TlsStream
 from sseor.testing import Exchange, LoopbackServer
 
-__all__ = ["loop_runner", "quick_collections"]  # fixtures
+__all__ = ["loop_runner"]  # fixtures
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing_open")]
 
