@@ -15,7 +15,7 @@ from sseor.chat.request import ChatParameters, Message
 from sseor.stream import Deliver, Expired, Failed, Open, Pause, Read, RetryPolicy, Script, Timeouts
 
 from .async_exchange import AsyncExchange
-from .endpoint import OPENROUTER, Endpoint
+from .endpoint import OPENROUTER
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
 from .settings import Configured, messages_of
@@ -173,8 +173,7 @@ class AsyncStream(Shell):
 class AsyncClient(Configured):
     """Streams answers from OpenRouter or a compatible server, for asyncio and trio; arguments as for `Client`."""
 
-    def _linked(self, where: Endpoint, http_client: Any) -> Link:
-        return Link.for_async(where, http_client)
+    _link_to = staticmethod(Link.for_async)
 
     def stream(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sseor.chat.request import Message, encode_body
@@ -17,6 +17,8 @@ MAX_EVENT_BYTES = 64 << 20
 
 class Configured:
     """The part of a client that has no I/O: its arguments, checked, and the scripts it starts."""
+
+    _link_to: Callable[[Endpoint, Any], Link]
 
     def __init__(
         self,
@@ -44,13 +46,10 @@ class Configured:
             raise ConfigError("complete_when must be 'finish' or 'done'")
         where = endpoint(api_key=api_key, base_url=base_url, app=app, headers=headers)
         self._settings = Settings(timeouts, retries, max_event_bytes, lenient, complete_when, where.key)
-        self._link = self._linked(where, http_client)
+        self._link = self._link_to(where, http_client)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._link.endpoint.base_url}>"
-
-    def _linked(self, where: Endpoint, http_client: Any) -> Link:
-        raise NotImplementedError
 
     def _script(
         self,

@@ -22,7 +22,7 @@ from sseor.stream import (
     Timeouts,
 )
 
-from .endpoint import OPENROUTER, Endpoint
+from .endpoint import OPENROUTER
 from .exchange import Exchange
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
@@ -184,8 +184,7 @@ class Client(Configured):
     your own, which you close. Raises `ConfigError` for anything that cannot be meant.
     """
 
-    def _linked(self, where: Endpoint, http_client: Any) -> Link:
-        return Link.for_threads(where, http_client)
+    _link_to = staticmethod(Link.for_threads)
 
     def stream(
         self,
