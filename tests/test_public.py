@@ -74,4 +74,5 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_floors_can_be_reached_as_attributes() -> None:
     """`sseor.errors` and the others need no import of their own."""
     assert sseor.errors.SseorError is sseor.SseorError
+    assert sseor.__getattr__("errors") is sseor.errors
     assert sseor.testing.LoopbackServer

@@ -7,9 +7,11 @@ import logging
 import hpack
 import httpx
 import pytest
-from shells import KEY
 
 import sseor
+
+KEY = "sk-or-v1-canary-of-this-test"
+"""Its own: a client that another test left unclosed filters its key on."""
 
 
 @pytest.mark.parametrize("http2", [True, False])

@@ -58,6 +58,8 @@ def test_a_headed_event_is_put_together_again(text: bytes) -> None:
         (b"event: e\rf\ndata: x\n\n", (b"", b"", b"")),
         (b"event: e\ndata: x\n\ndata: y\n\n", (b"", b"", b"")),
         (b": ping\n\n", (b"", b"", b"")),
+        (b"event\ndata: x\n\n", (b"", b"", b"")),
+        (b"\nevent: e\ndata: x\n\n", (b"", b"", b"")),
     ],
 )
 def test_headed_events(text: bytes, cut: tuple[bytes, bytes, bytes]) -> None:

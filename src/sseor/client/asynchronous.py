@@ -160,14 +160,12 @@ class AsyncStream(Shell):
         return ()
 
     async def _perform(self, step: Open | Read | Pause) -> Any:
-        match step:
-            case Read(deadline):
-                return await self._exchange.read(deadline)
-            case Open():
-                return await self._exchange.open(step)
-            case Pause(until):
-                await anyio.sleep_until(until)
-                return self._exchange.now()
+        if isinstance(step, Read):
+            return await self._exchange.read(step.deadline)
+        if isinstance(step, Open):
+            return await self._exchange.open(step)
+        await anyio.sleep_until(step.until)
+        return self._exchange.now()
 
 
 class AsyncClient(Configured):

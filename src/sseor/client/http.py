@@ -216,4 +216,5 @@ def _length_of_stream(headers: httpx.Headers) -> int | None:
     """Return the Content-Length of an event stream: servers that stream have no honest one."""
     length = headers.get("content-length", "")
     is_stream = headers.get("content-type", "").startswith("text/event-stream")
-    return int(length) if is_stream and length.isascii() and length.isdigit() else None
+    counts = length.isascii() and length.isdigit() and "transfer-encoding" not in headers
+    return int(length) if is_stream and counts else None

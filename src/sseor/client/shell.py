@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sseor.chat import Completion
@@ -46,17 +47,11 @@ class Shell:
 
     def _send(self, answer: Any) -> Step | None:
         assert self._life is not None
-        try:
-            return self._life.send(answer)
-        except StopIteration:
-            return None
+        return _step_or_end(self._life.send, answer)
 
     def _throw(self, signal: Expired | Failed) -> Step | None:
         assert self._life is not None
-        try:
-            return self._life.throw(signal)
-        except StopIteration:
-            return None
+        return _step_or_end(self._life.throw, signal)
 
     def _check_open(self) -> bool:
         """Return whether more may come; raise again how the stream failed, or that it was left early."""
@@ -80,3 +75,10 @@ class Shell:
             self._ended, self._error = True, error
         else:
             self._left_early()
+
+
+def _step_or_end(move: Callable[[Any], Step], value: Any) -> Step | None:
+    try:
+        return move(value)
+    except StopIteration:
+        return None

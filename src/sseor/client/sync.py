@@ -165,14 +165,12 @@ class Stream(Shell):
         return ()
 
     def _perform(self, step: Open | Read | Pause) -> Any:
-        match step:
-            case Read(deadline):
-                return self._exchange.read(deadline)
-            case Open():
-                return self._exchange.open(step)
-            case Pause(until):
-                time.sleep(max(0.0, until - time.monotonic()))
-                return time.monotonic()
+        if isinstance(step, Read):
+            return self._exchange.read(step.deadline)
+        if isinstance(step, Open):
+            return self._exchange.open(step)
+        time.sleep(max(0.0, step.until - time.monotonic()))
+        return time.monotonic()
 
 
 class Client(Configured):

@@ -54,5 +54,4 @@ class Inflater:
 def _up_to_the_damage(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     """Yield what precedes the damage: zlib gives nothing of a call that fails, so it is called byte by byte."""
     with contextlib.suppress(zlib.error):
-        for byte in data:
-            yield inflater.decompress(bytes([byte]))
+        yield from (inflater.decompress(bytes([byte])) for byte in data)

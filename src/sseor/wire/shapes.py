@@ -31,7 +31,7 @@ def cut_headed(text: bytes) -> tuple[bytes, bytes, bytes]:
     """
     head, _, line = text.partition(b"\ndata: ")
     value = line.removesuffix(b"\n\n")
-    name, _, head_value = head.partition(b": ")
-    if value == line or LF in value or LF in head_value or CR in text:
+    name, colon, head_value = head.partition(b": ")
+    if not colon or value == line or LF in value or LF in head or CR in text:
         return b"", b"", b""
     return name, head_value, value
