@@ -67,6 +67,8 @@ def test_any_mapping_and_sequence_is_json() -> None:
         ("max_retries", "RetryPolicy"),
         ("extra_headers", "headers="),
         ("stream", "complete"),
+        ("on_cut", "partial"),
+        ("continue_on_length", "not continued"),
         ("zzz", "extra_body"),
     ],
 )

@@ -77,6 +77,8 @@ _ELSEWHERE = {
     "base_url": "the base URL is set on the client: Client(base_url=...)",
     "stream": "stream() always streams, complete() never does",
     "stream_options": "usage is always asked for; other options go into extra_body",
+    "on_cut": "a cut always raises, with what came in error.partial; resuming is not there yet",
+    "continue_on_length": "an answer that ends by 'length' is not continued yet",
     "prompt": "a prompt is a message: messages=[{'role': 'user', 'content': ...}]",
 }
 
