@@ -16,11 +16,9 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from sseor.errors import SseorError
-from sseor.stream import Expired, Failed, Head, Open
+from sseor.stream import Expired, Head, Open
 
 from .budget import Budget, Clock, spending
-from .failures import translated
 from .held import Held
 from .http import head_of, request_for
 from .link import Link
@@ -70,7 +68,7 @@ class AsyncExchange:
             if scope.cancelled_caught:
                 raise Expired(self._now())
             if self._failure is not None:
-                signal = self._signal(self._failure, step.deadline, in_body=False)
+                signal = self._link.signal(self._failure, self._now(), step.deadline, in_body=False)
                 if not self._link.was_stale(signal, budget):
                     raise signal from self._failure
         self._body = aiter(self._response.stream)
@@ -95,7 +93,7 @@ class AsyncExchange:
         except Expired:
             raise
         except Exception as error:
-            raise self._signal(error, deadline, in_body=True) from error
+            raise self._link.signal(error, self._now(), deadline, in_body=True) from error
         return data, self._now()
 
     async def close(self) -> None:
@@ -113,13 +111,6 @@ class AsyncExchange:
             self._response = await self._link.http.send(request, stream=True, follow_redirects=False)
         except Exception as error:
             self._failure = error
-
-    def _signal(self, error: Exception, deadline: float, *, in_body: bool) -> Exception:
-        now = self._now()
-        if now >= deadline:
-            return Expired(now)
-        ours: SseorError | None = translated(error, in_body=in_body, proxy=self._link.proxy)
-        return error if ours is None else Failed(ours, now)
 
 
 async def _close(response: Any, body: Any, reading: Held[bytes] | None) -> None:

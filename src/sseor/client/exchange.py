@@ -6,12 +6,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sseor.errors import SseorError
-from sseor.stream import Expired, Failed, Head, Open
+from sseor.stream import Expired, Head, Open
 
 from .budget import Budget, spending
 from .cutoff import Cutoff
-from .failures import translated
 from .http import head_of, request_for
 from .link import Link
 
@@ -39,7 +37,7 @@ class Exchange:
                 with self._until(step.deadline):
                     self._response = self._link.http.send(request, stream=True, follow_redirects=False)
             except Exception as error:
-                signal = self._signal(error, step.deadline, in_body=False)
+                signal = self._link.signal(error, time.monotonic(), step.deadline, in_body=False)
                 if not self._link.was_stale(signal, self._budget):
                     raise signal from error
         self._body = iter(self._response.stream)
@@ -53,7 +51,7 @@ class Exchange:
             with self._until(deadline):
                 data = next(self._body, b"")
         except Exception as error:
-            raise self._signal(error, deadline, in_body=True) from error
+            raise self._link.signal(error, time.monotonic(), deadline, in_body=True) from error
         now = time.monotonic()
         if self._cutoff is not None and self._cutoff.fired:
             raise Expired(now)
@@ -73,10 +71,3 @@ class Exchange:
         if self._cutoff is not None:
             return self._cutoff.armed(deadline)
         return spending(self._budget, deadline)
-
-    def _signal(self, error: Exception, deadline: float, *, in_body: bool) -> Exception:
-        now = time.monotonic()
-        if now >= deadline:
-            return Expired(now)
-        ours: SseorError | None = translated(error, in_body=in_body, proxy=self._link.proxy)
-        return error if ours is None else Failed(ours, now)

@@ -9,10 +9,11 @@ import anyio.lowlevel
 from anyio.lowlevel import RunVar
 
 from sseor.errors import ConfigError, ConnectError, MisuseError
-from sseor.stream import Failed
+from sseor.stream import Expired, Failed
 
 from .budget import Budget
 from .endpoint import Endpoint
+from .failures import translated
 from .http import new_async_client, new_client, proxy_for, without_credentials
 from .logs import KeyFilter
 
@@ -65,6 +66,13 @@ class Link:
             self._home.set(True)
         elif not self._home.get(False):
             raise MisuseError("the client belongs to another event loop: make a new one in each loop")
+
+    def signal(self, error: Exception, now: float, deadline: float, *, in_body: bool) -> Exception:
+        """Return what to tell the script of an exception: an expiry, a failure, or the exception itself if foreign."""
+        if now >= deadline:
+            return Expired(now)
+        ours = translated(error, in_body=in_body, proxy=self.proxy)
+        return error if ours is None else Failed(ours, now)
 
     def was_stale(self, signal: Exception, budget: Budget) -> bool:
         """Tell whether a kept connection was found dead: the request may then go out again at once, on another.
