@@ -1,7 +1,8 @@
 """The life of one stream, without I/O and without a clock."""
 
 from .retrying import RetryPolicy
-from .script import CompleteWhen, Life, Script, Settings
+from .script import Life, Script
+from .settings import CompleteWhen, Settings
 from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Step
 from .watchdog import Phase, Timeouts, Watchdog
 
