@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import anyio
 import httpx
 import httpx2
 import httpx_aiohttp
@@ -22,12 +23,13 @@ from faults import (
 from shells import read
 
 import sseor
+from sseor.client.async_exchange import AsyncExchange
 from sseor.client.endpoint import endpoint
 from sseor.client.exchange import Exchange
 from sseor.client.link import Link
 from sseor.errors import ConnectionLostError, SseorError, StallError, StatusError
 from sseor.stream import Expired, Open
-from sseor.testing import Cut, Role, Say, Status, answer, play
+from sseor.testing import Cut, Role, Say, Stall, Status, answer, play
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -100,7 +102,8 @@ def test_a_mock_transport_gives_an_answer(shell: str) -> None:
     [
         (play(*answer("Low", " water")), None, "Low water"),
         (after_a_token(comments), StallError, "Low"),
-        (play(Role(), Say("Low"), Cut()), ConnectionLostError, "Low"),
+        # Once the connection is lost, aiohttp hands out nothing that it still holds: the cut waits for the reader.
+        (play(Role(), Say("Low"), Stall(LIMIT / 2), Cut()), ConnectionLostError, "Low"),
         (play(Status(429, {"error": {"code": 429, "message": "slow down"}})), StatusError, ""),
     ],
 )
@@ -128,3 +131,34 @@ def test_the_transport_of_aiohttp(respond: Any, kind: type[SseorError] | None, t
         seen, error = asyncio.run(main(server.base_url))
     assert seen == text
     assert type(error) is (type(None) if kind is None else kind)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_response_that_comes_with_the_expiry_is_closed(backend: str) -> None:
+    """A transport that cannot be cancelled may hand over a response after the deadline: it is let go, unread."""
+    closed: list[bool] = []
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield b"data: late\n\n"
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.1)
+        return httpx.Response(200, stream=Body())
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as http:
+            exchange = AsyncExchange(
+                Link.for_async(endpoint(api_key=None, base_url="http://127.0.0.1:9"), http)
+            )
+            exchange.enter()
+            with pytest.raises(Expired):
+                await exchange.open(Open(b"{}", None, exchange.now() + 0.02))
+            await exchange.close()
+
+    anyio.run(main, backend=backend)
+    assert closed == [True]

@@ -119,7 +119,7 @@ async def _close(response: Any, body: Any, reading: Held[bytes] | None) -> None:
             await reading.end()
         with contextlib.suppress(Exception):
             await response.aclose()
-        if hasattr(body, "aclose"):
+        if body is not None:
             with contextlib.suppress(Exception):
                 await body.aclose()
         # asyncio frees an aborted socket in its next turn.
