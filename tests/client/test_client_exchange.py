@@ -133,8 +133,7 @@ def test_the_transport_of_aiohttp(respond: Any, kind: type[SseorError] | None, t
     assert type(error) is (type(None) if kind is None else kind)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_response_that_comes_with_the_expiry_is_closed(backend: str) -> None:
+def test_a_response_that_comes_with_the_expiry_is_closed() -> None:
     """A transport that cannot be cancelled may hand over a response after the deadline: it is let go, unread."""
     closed: list[bool] = []
 
@@ -160,5 +159,5 @@ def test_a_response_that_comes_with_the_expiry_is_closed(backend: str) -> None:
                 await exchange.open(Open(b"{}", None, exchange.now() + 0.02))
             await exchange.close()
 
-    anyio.run(main, backend=backend)
+    asyncio.run(main())
     assert closed == [True]
