@@ -8,16 +8,21 @@ from typing import Any
 
 import pytest
 
-from sseor.chat.request import PARAMETERS, encode_body
+from sseor.chat.request import PARAMETERS, ChatRequest, chat_request
 from sseor.errors import ConfigError
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
+def request(**options: Any) -> ChatRequest:
+    """Return a request with these options."""
+    defaults: dict[str, Any] = {"model": "m", "messages": HELLO, "parameters": {}}
+    return chat_request(**(defaults | options))
+
+
 def body(**options: Any) -> dict[str, Any]:
     """Return the decoded body of a request."""
-    defaults: dict[str, Any] = {"model": "m", "messages": HELLO, "parameters": {}}
-    decoded: dict[str, Any] = json.loads(encode_body(**(defaults | options)))
+    decoded: dict[str, Any] = json.loads(request(**options).body)
     return decoded
 
 
@@ -47,9 +52,7 @@ def test_parameters_and_extra_body_are_passed_on() -> None:
 
 def test_text_goes_as_utf8_not_as_escapes() -> None:
     """Text is sent as it is written."""
-    assert "Łódź 🌊".encode() in encode_body(
-        model="m", messages=[{"role": "user", "content": "Łódź 🌊"}], parameters={}
-    )
+    assert "Łódź 🌊".encode() in request(messages=[{"role": "user", "content": "Łódź 🌊"}]).body
 
 
 def test_any_mapping_and_sequence_is_json() -> None:
@@ -67,8 +70,9 @@ def test_any_mapping_and_sequence_is_json() -> None:
         ("max_retries", "RetryPolicy"),
         ("extra_headers", "headers="),
         ("stream", "complete"),
-        ("on_cut", "partial"),
-        ("continue_on_length", "not continued"),
+        ("on_cut", r"argument of stream\(\)"),
+        ("continue_on_length", r"argument of stream\(\)"),
+        ("save_to", r"argument of stream\(\)"),
         ("zzz", "extra_body"),
     ],
 )
@@ -96,6 +100,8 @@ def test_an_unknown_parameter_names_what_was_meant(name: str, hint: str) -> None
         {"parameters": {"temperature": float("nan")}},
         {"parameters": {"temperature": float("inf")}},
         {"extra_body": [1]},
+        {"extra_body": {"model": None}},
+        {"extra_body": {"messages": "Hello"}},
     ],
 )
 def test_what_no_server_could_accept(options: dict[str, Any]) -> None:
@@ -115,3 +121,30 @@ def test_a_request_that_holds_itself() -> None:
 def test_the_parameters_are_those_of_the_signature() -> None:
     """The typed keywords and the accepted names are the same set."""
     assert {"temperature", "reasoning", "provider", "tools", "models"} <= PARAMETERS
+
+
+def test_a_request_is_what_is_sent_not_what_becomes_of_its_parts() -> None:
+    """Whoever goes on with his list of messages changes no request that was made from it."""
+    messages = [{"role": "user", "content": "Hello"}]
+    made = request(messages=messages, parameters={"stop": ("a",)})
+    messages.append({"role": "user", "content": "more"})
+    messages[0]["content"] = "other"
+    assert (made.model, made.messages) == ("m", HELLO)
+    assert made.fields["stop"] == ["a"]
+    made.to_dict()["messages"].clear()
+    assert made.fields == json.loads(made.body)
+
+
+def test_a_request_goes_into_a_file_and_back() -> None:
+    """`from_dict` of what `to_dict` gave sends the same bytes; a damaged one is refused."""
+    made = request(parameters={"temperature": 0.1, "metadata": {"a": "ł"}}, stream=False)
+    again = ChatRequest.from_dict(json.loads(json.dumps(made.to_dict())))
+    assert (again, again.body) == (made, made.body)
+    for damaged in ({}, {"model": "m"}, {"messages": HELLO}, {"model": "m", "messages": [1]}):
+        with pytest.raises(ConfigError):
+            ChatRequest.from_dict(damaged)
+
+
+def test_the_repr_shows_no_message() -> None:
+    """What people ask stays out of logs."""
+    assert repr(request()) == "<ChatRequest m, 1 message(s)>"

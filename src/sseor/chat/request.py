@@ -1,12 +1,15 @@
-"""The body of a chat request: known parameters typed, wrong ones answered before any network."""
+"""A chat request: known parameters typed, wrong ones answered before any network."""
 
 from __future__ import annotations
 
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypedDict
 
+from sseor.chat.text import printable
 from sseor.errors import ConfigError
 
 Message = Mapping[str, Any]
@@ -77,42 +80,83 @@ _ELSEWHERE = {
     "base_url": "the base URL is set on the client: Client(base_url=...)",
     "stream": "stream() always streams, complete() never does",
     "stream_options": "usage is always asked for; other options go into extra_body",
-    "on_cut": "a cut always raises, with what came in error.partial; resuming is not there yet",
-    "continue_on_length": "an answer that ends by 'length' is not continued yet",
+    "on_cut": "what a cut does is an argument of stream(): on_cut='resume'",
+    "continue_on_length": "it is an argument of stream(): continue_on_length=2",
+    "save_to": "it is an argument of stream(): save_to=path",
     "prompt": "a prompt is a message: messages=[{'role': 'user', 'content': ...}]",
 }
 
 
-def encode_body(
+@dataclass(frozen=True, repr=False)
+class ChatRequest:
+    """One chat request, checked and encoded: what is sent, whatever becomes of the objects it was made from.
+
+    `body` is its JSON in UTF-8.
+    """
+
+    body: bytes
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The object that is sent, as plain JSON values; to be read, not written."""
+        return self.to_dict()
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+        return str(self.fields["model"])
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The conversation; to be read, not written."""
+        messages: list[dict[str, Any]] = self.fields["messages"]
+        return messages
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that is sent; the caller may do with it as he likes."""
+        fields: dict[str, Any] = json.loads(self.body)
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> ChatRequest:
+        """Return the request that sends these fields, or raise `ConfigError` for what no server could accept."""
+        model = fields.get("model")
+        if not isinstance(model, str) or not model.strip():
+            raise ConfigError("model must be a name such as 'openai/gpt-5-mini'")
+        return cls(_to_json({**fields, "messages": _checked(fields.get("messages"))}))
+
+    def __repr__(self) -> str:
+        return f"<ChatRequest {printable(self.model, 60)}, {len(self.messages)} message(s)>"
+
+
+def chat_request(
     *,
     model: str,
     messages: Sequence[Message],
     parameters: Mapping[str, Any],
     extra_body: Mapping[str, Any] | None = None,
     stream: bool = True,
-) -> bytes:
-    """Return the JSON body of one chat request, or raise `ConfigError` for what no server could accept.
+) -> ChatRequest:
+    """Return one chat request, or raise `ConfigError` for what no server could accept.
 
     `stream_options.include_usage` is always asked for in a stream: OpenRouter ignores it, OpenAI and vLLM need it.
     `extra_body` is merged last and wins, except over `stream`.
     """
-    if not isinstance(model, str) or not model.strip():
-        raise ConfigError("model must be a name such as 'openai/gpt-5-mini'")
     for name in parameters:
         if name not in PARAMETERS:
             raise ConfigError(_unknown(name))
-    body: dict[str, Any] = {"model": model, "messages": _checked(messages), **parameters}
+    fields: dict[str, Any] = {"model": model, "messages": messages, **parameters}
     if stream:
-        body["stream_options"] = {"include_usage": True}
+        fields["stream_options"] = {"include_usage": True}
     if extra_body is not None:
         if not isinstance(extra_body, Mapping):
             raise ConfigError("extra_body must be a mapping of body fields")
-        body.update(extra_body)
-    body["stream"] = stream
-    return _to_json(body)
+        fields.update(extra_body)
+    fields["stream"] = stream
+    return ChatRequest.from_dict(fields)
 
 
-def _checked(messages: Sequence[Message]) -> list[Message]:
+def _checked(messages: object) -> list[Message]:
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
         raise ConfigError("messages must be a list such as [{'role': 'user', 'content': 'Hello'}]")
     if not messages:
@@ -132,10 +176,10 @@ def _unknown(name: str) -> str:
     return f"unknown parameter {name!r}: pass it as extra_body={{{name!r}: ...}} if the server knows it"
 
 
-def _to_json(body: dict[str, Any]) -> bytes:
+def _to_json(fields: dict[str, Any]) -> bytes:
     try:
         return json.dumps(
-            body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+            fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
         ).encode()
     except UnicodeEncodeError as error:
         raise ConfigError("the request holds half a surrogate pair, which cannot be sent as UTF-8") from error

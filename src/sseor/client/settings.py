@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sseor.chat.request import Message, encode_body
+from sseor.chat.request import Message, chat_request
 from sseor.errors import ConfigError
 from sseor.stream import CompleteWhen, RetryPolicy, Script, Settings, Timeouts
 
@@ -60,10 +60,10 @@ class Configured:
         *,
         stream: bool = True,
     ) -> Script:
-        body = encode_body(
+        request = chat_request(
             model=model, messages=messages, parameters=parameters, extra_body=extra_body, stream=stream
         )
-        return Script(body, self._settings)
+        return Script(request.body, self._settings)
 
 
 def messages_of(prompt: str | Sequence[Message]) -> Sequence[Message]:
