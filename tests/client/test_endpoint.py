@@ -78,9 +78,9 @@ def test_a_key_does_not_travel_in_the_clear() -> None:
     assert endpoint(api_key=None, base_url="http://10.0.0.7:8000/v1").key == ""
 
 
-def test_the_chat_route_is_below_the_base_url() -> None:
+def test_a_route_is_below_the_base_url() -> None:
     """A final slash makes no difference."""
-    assert endpoint(api_key=None, base_url=LOCAL + "/").chat_url == LOCAL + "/chat/completions"
+    assert endpoint(api_key=None, base_url=LOCAL + "/").url("/generation") == LOCAL + "/generation"
     assert endpoint(api_key=None, base_url=LOCAL).host == "127.0.0.1:9"
     assert not endpoint(api_key=None, base_url=LOCAL).is_tls
 
@@ -97,6 +97,13 @@ def test_attribution_and_further_fields() -> None:
     assert fields["X-OpenRouter-Title"] == "Tides"
     assert fields["X-OpenRouter-Metadata"] == "enabled"
     assert fields["Accept-Encoding"] == "identity"
+
+
+def test_a_request_without_a_body_asks_for_json() -> None:
+    """The fields of a GET speak of no content, and say that a stream is not what is wanted."""
+    where = endpoint(api_key=KEY, base_url=LOCAL)
+    assert where.get_headers["Accept"] == "application/json"
+    assert where.headers.keys() - where.get_headers.keys() == {"Content-Type"}
 
 
 @pytest.mark.parametrize(

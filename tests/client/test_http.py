@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from shells import PROMPT, SHELLS, read
 
 import sseor
 from sseor.client.endpoint import endpoint
+from sseor.client.exchange import Exchange as ClientExchange
 from sseor.client.http import new_async_client, new_client, proxy_for, without_credentials
+from sseor.client.link import Link
 from sseor.errors import ConfigError, ConnectError
+from sseor.stream import Open
 from sseor.testing import Exchange, LoopbackServer, answer, play
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -100,6 +104,20 @@ def test_a_tls_endpoint_gets_a_context_that_verifies() -> None:
         with new_client(where) as client:
             assert not client.is_closed
         anyio.run(new_async_client(where).aclose)
+
+
+def test_a_step_without_a_body_is_a_get() -> None:
+    """It goes to the step's own path, and the header fields say nothing of content."""
+    with LoopbackServer(lambda exchange: exchange.reply(200, {"data": {}})) as server:
+        link = Link.for_threads(endpoint(api_key=None, base_url=server.base_url), None)
+        exchange = ClientExchange(link)
+        assert exchange.open(Open(None, 5.0, time.monotonic() + 5, "/generation?id=a%2Fb")).status == 200
+        exchange.close()
+        link.close()
+        request = server.requests[0]
+    assert (request.method, request.target) == ("GET", "/api/v1/generation?id=a%2Fb")
+    assert "content-length" not in request.headers
+    assert "content-type" not in request.headers
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -29,10 +29,15 @@ class Endpoint:
     key: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    def url(self, path: str) -> str:
+        """Return the URL of a route, whose path begins with a slash."""
+        return self.base_url + path
+
     @property
-    def chat_url(self) -> str:
-        """The URL of the chat route."""
-        return f"{self.base_url}/chat/completions"
+    def get_headers(self) -> Mapping[str, str]:
+        """The header fields of a request without a body, which asks for JSON."""
+        fields = {name: value for name, value in self.headers.items() if name != "Content-Type"}
+        return {**fields, "Accept": "application/json"}
 
     @property
     def host(self) -> str:

@@ -144,8 +144,9 @@ def request_for(client: Any, endpoint: Endpoint, step: Open) -> Any:
     The time limits are what bounds the client of a caller, whose sockets do not know the deadline.
     """
     limits = {"connect": step.connect, "read": None, "write": None, "pool": step.connect}
+    method, headers = ("GET", endpoint.get_headers) if step.body is None else ("POST", endpoint.headers)
     return client.build_request(
-        "POST", endpoint.chat_url, headers=endpoint.headers, content=step.body, extensions={"timeout": limits}
+        method, endpoint.url(step.path), headers=headers, content=step.body, extensions={"timeout": limits}
     )
 
 

@@ -27,11 +27,15 @@ from sseor.errors import SseorError
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Send the request with this body; `connect` bounds the connection (seconds), `deadline` all up to the head."""
+    """Send a request; `connect` bounds the connection (seconds), `deadline` all up to the head.
 
-    body: bytes
+    It is a POST of `body`, or a GET where that is None; `path` follows the base URL.
+    """
+
+    body: bytes | None
     connect: float | None
     deadline: float
+    path: str = "/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
