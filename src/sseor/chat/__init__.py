@@ -24,8 +24,9 @@ from sseor.chat.failures import Failure
 from sseor.chat.finish import FinishReason
 from sseor.chat.media import Audio
 from sseor.chat.message import tool_result
+from sseor.chat.metrics import Metrics
 from sseor.chat.reader import Reader
-from sseor.chat.timeline import Timeline
+from sseor.chat.timeline import AttemptTimes, Timeline
 from sseor.chat.tool_calls import ToolCall
 from sseor.chat.usage import TokenDetails, Usage
 from sseor.chat.verdict import Verdict
@@ -33,6 +34,7 @@ from sseor.chat.verdict import Verdict
 __all__ = [
     "Accumulator",
     "Annotation",
+    "AttemptTimes",
     "Audio",
     "AudioDelta",
     "Choice",
@@ -45,6 +47,7 @@ __all__ = [
     "Finished",
     "Heartbeat",
     "Image",
+    "Metrics",
     "Reader",
     "Reasoning",
     "Refusal",

@@ -9,6 +9,7 @@ from sseor.chat.events import Image
 from sseor.chat.failures import Failure
 from sseor.chat.media import Audio
 from sseor.chat.message import assistant_message
+from sseor.chat.metrics import Answer
 from sseor.chat.text import clean_value, printable
 from sseor.chat.timeline import Timeline
 from sseor.chat.tool_calls import ToolCall
@@ -121,6 +122,12 @@ class Completion:
     verdict: Verdict = field(default_factory=Verdict)
     timeline: Timeline = field(default_factory=Timeline)
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Tell the timeline what came, for its `metrics`."""
+        self.timeline.answer = Answer(
+            self.choices, self.usage, self.model, self.provider, self.generation_id, self.verdict
+        )
 
     @property
     def _first(self) -> CompletedChoice:

@@ -70,7 +70,7 @@ class Attempt:
     def run(self, now: float) -> Generator[Step, Any, None]:
         """Send the request once and read its answer to the end."""
         self.now = now
-        self._timeline.attempt()
+        self._timeline.attempt(self._timeline.since_start(now))
         self._watchdog.attempt(now)
         head = yield from self._open()
         if head.status != 200:
@@ -130,8 +130,8 @@ class Attempt:
             raise failure.error from failure.error.__cause__
         self.now = head.now
         self._watchdog.head()
-        if self._timeline.head is None:
-            self._timeline.head = self._timeline.since_start(head.now)
+        cache_hit = head.headers.get("x-openrouter-cache-status", "").strip().upper() == "HIT"
+        self._timeline.head_came(self._timeline.since_start(head.now), cache_hit=cache_hit)
         # Known before the first chunk: the only handle for the cost of an answer that dies at once.
         promised = head.headers.get("x-generation-id", "")
         if _GENERATION_ID.fullmatch(promised) and redacted(promised, self._settings.secret) == promised:
@@ -152,8 +152,8 @@ class Attempt:
             if self._watchdog.phase == "finished":
                 return None
             raise failure.error from failure.error.__cause__
-        if self._timeline.first_byte is None and data:
-            self._timeline.first_byte = self._timeline.since_start(self.now)
+        if data and self._timeline.awaits_byte:
+            self._timeline.byte_came(self._timeline.since_start(self.now))
         self._watchdog.bytes(self.now)
         return bytes(data)
 
@@ -164,7 +164,7 @@ class Attempt:
             for item in items:
                 self._watchdog.alive(self.now)
                 if isinstance(item, Comment):
-                    self._timeline.heartbeats += 1
+                    self._timeline.heartbeat(self._timeline.since_start(self.now))
                     if not self._as_chunks:
                         batch.append(Heartbeat(self._watchdog.waited(self.now), self._watchdog.phase))
                     continue

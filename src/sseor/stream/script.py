@@ -57,6 +57,7 @@ class Script:
                 return
             except SseorError as error:
                 failure = error
+                self.timeline.attempt_ended(self.timeline.since_start(attempt.now))
                 wait = self._wait_before_retry(error, failures)
                 self.timeline.ended = self.timeline.since_start(attempt.now) if wait is None else None
                 self._dress(error)
