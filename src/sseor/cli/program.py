@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sseor.cli.arguments import parse
+from sseor.cli.conform import conform
 from sseor.cli.exit_codes import (
     BROKEN_PIPE,
     COMPLETE,
@@ -55,6 +56,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         options = parse(arguments)
     except SystemExit:  # --help and --version, which have said all
         return COMPLETE
+    if options.command == "conform":
+        return conform(options)
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
 
