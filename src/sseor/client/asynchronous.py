@@ -16,6 +16,7 @@ from sseor.stream import Deliver, Expired, Failed, Open, Pause, Read, RetryPolic
 
 from .async_exchange import AsyncExchange
 from .endpoint import OPENROUTER
+from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
 from .settings import Configured, messages_of
@@ -75,8 +76,8 @@ class AsyncStream(Shell):
     the first item is asked for. No scope and no task is held open between two items.
     """
 
-    def __init__(self, script: Script, link: Link) -> None:
-        super().__init__(script)
+    def __init__(self, script: Script, link: Link, audience: Audience) -> None:
+        super().__init__(script, audience)
         self._exchange = AsyncExchange(link)
 
     @property
@@ -118,12 +119,14 @@ class AsyncStream(Shell):
 
     def __del__(self) -> None:
         if self._life is not None and not self._ended:
+            self._tell(None)
             warnings.warn("a stream was dropped before its end", ResourceWarning, source=self, stacklevel=1)
 
     async def aclose(self) -> None:
         """Let go of the connection; what came stays in `completion`."""
         self._left_early()
         await self._exchange.close()
+        self._tell(self._exchange.now())
 
     async def _next(self, *, as_chunks: bool = False) -> Any:
         while True:
@@ -150,6 +153,7 @@ class AsyncStream(Shell):
         except BaseException as error:
             self._failed(error)
             await self._exchange.close()
+            self._tell(self._exchange.now())
             raise
         finally:
             self._moving = False
@@ -157,6 +161,7 @@ class AsyncStream(Shell):
             return step.batch
         self._ended = True
         await self._exchange.close()
+        self._tell(self._exchange.now())
         return ()
 
     async def _perform(self, step: Open | Read | Pause) -> Any:
@@ -182,7 +187,8 @@ class AsyncClient(Configured):
         **parameters: Unpack[ChatParameters],
     ) -> AsyncStream:
         """Return the stream of one answer; arguments are checked now, the request goes out at the first item."""
-        return AsyncStream(self._script(model, messages, parameters, extra_body), self._link)
+        script = self._script(model, messages, parameters, extra_body)
+        return AsyncStream(script, self._link, self._audience)
 
     async def complete(
         self,
@@ -194,7 +200,7 @@ class AsyncClient(Configured):
     ) -> Completion:
         """Return the whole answer, not streamed: for batch work. `first_token` bounds the wait for all of it."""
         script = self._script(model, messages, parameters, extra_body, stream=False)
-        async with AsyncStream(script, self._link) as stream:
+        async with AsyncStream(script, self._link, self._audience) as stream:
             async for _ in stream:
                 pass
         return stream.completion

@@ -10,6 +10,7 @@ from sseor.errors import ConfigError
 from sseor.stream import CompleteWhen, RetryPolicy, Script, Settings, Timeouts
 
 from .endpoint import OPENROUTER, Endpoint, endpoint
+from .finish import Audience, OnFinish, Recorder
 from .link import Link
 
 MAX_EVENT_BYTES = 64 << 20
@@ -32,6 +33,8 @@ class Configured:
         max_event_bytes: int = MAX_EVENT_BYTES,
         lenient: bool = False,
         complete_when: CompleteWhen = "finish",
+        metrics: Recorder | None = None,
+        on_finish: OnFinish | None = None,
         http_client: Any = None,
     ) -> None:
         timeouts = Timeouts() if timeouts is None else timeouts
@@ -46,6 +49,7 @@ class Configured:
             raise ConfigError("complete_when must be 'finish' or 'done'")
         where = endpoint(api_key=api_key, base_url=base_url, app=app, headers=headers)
         self._settings = Settings(timeouts, retries, max_event_bytes, lenient, complete_when, where.key)
+        self._audience = Audience(metrics, on_finish, where.key)
         self._link = self._link_to(where, http_client)
 
     def __repr__(self) -> str:
@@ -63,7 +67,10 @@ class Configured:
         request = chat_request(
             model=model, messages=messages, parameters=parameters, extra_body=extra_body, stream=stream
         )
-        return Script(request.body, self._settings)
+        script = Script(request.body, self._settings)
+        script.timeline.model_asked = self._audience.without_key(model)
+        script.timeline.server = self._link.endpoint.host
+        return script
 
 
 def messages_of(prompt: str | Sequence[Message]) -> Sequence[Message]:

@@ -9,12 +9,17 @@ from sseor.chat import Completion
 from sseor.errors import MisuseError, SseorError
 from sseor.stream import Expired, Failed, Life, Script, Step
 
+from .finish import Audience
+
 
 class Shell:
     """The state of one stream around its script; the subclasses add the I/O."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, audience: Audience) -> None:
         self._script = script
+        self._audience = audience
+        self._told = False
+        self._failure: SseorError | None = None
         self._life: Life | None = None
         self._batch: Any = iter(())
         self._token = object()
@@ -73,8 +78,20 @@ class Shell:
         """Note that reading failed: our own error is raised again by every further read, a foreign one is a leave."""
         if isinstance(error, SseorError):
             self._ended, self._error = True, error
+            self._failure = error
         else:
             self._left_early()
+
+    def _tell(self, now: float | None) -> None:
+        """Tell the audience, once, that the stream is over and its connection let go; `now` None: nobody knows when."""
+        if self._life is None or self._told:
+            return
+        self._told = True
+        timeline = self._script.timeline
+        if timeline.ended is None and now is not None:
+            timeline.ended = timeline.since_start(now)
+        if self._audience:
+            self._audience.tell(self.completion, self._failure)
 
 
 def _step_or_end(move: Callable[[Any], Step], value: Any) -> Step | None:

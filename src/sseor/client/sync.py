@@ -24,6 +24,7 @@ from sseor.stream import (
 
 from .endpoint import OPENROUTER
 from .exchange import Exchange
+from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
 from .settings import Configured, messages_of
@@ -81,8 +82,8 @@ class Stream(Shell):
     first item is asked for.
     """
 
-    def __init__(self, script: Script, link: Link) -> None:
-        super().__init__(script)
+    def __init__(self, script: Script, link: Link, audience: Audience) -> None:
+        super().__init__(script, audience)
         self._exchange = Exchange(link)
 
     @property
@@ -131,6 +132,7 @@ class Stream(Shell):
         """Let go of the connection; what came stays in `completion`."""
         self._left_early()
         self._exchange.close()
+        self._tell(time.monotonic())
 
     def _next(self, *, as_chunks: bool = False) -> Any:
         while True:
@@ -155,6 +157,7 @@ class Stream(Shell):
         except BaseException as error:
             self._failed(error)
             self._exchange.close()
+            self._tell(time.monotonic())
             raise
         finally:
             self._moving = False
@@ -162,6 +165,7 @@ class Stream(Shell):
             return step.batch
         self._ended = True
         self._exchange.close()
+        self._tell(time.monotonic())
         return ()
 
     def _perform(self, step: Open | Read | Pause) -> Any:
@@ -178,8 +182,9 @@ class Client(Configured):
 
     `api_key` falls back to `OPENROUTER_API_KEY`, and only for openrouter.ai. `app` is (URL, name) for attribution,
     `headers` are further header fields of each request. `lenient` skips events that hold no chunk, and counts them.
-    `complete_when="done"` accepts `[DONE]` without a finish reason. `http_client` is a client of httpx or httpx2 of
-    your own, which you close. Raises `ConfigError` for anything that cannot be meant.
+    `complete_when="done"` accepts `[DONE]` without a finish reason. `metrics` (such as `sseor.MetricsLog()`) and
+    `on_finish(completion, error)` are told of each stream once, when it has ended, however it ended. `http_client` is a
+    client of httpx or httpx2 of your own, which you close. Raises `ConfigError` for anything that cannot be meant.
     """
 
     _link_to = staticmethod(Link.for_threads)
@@ -193,7 +198,8 @@ class Client(Configured):
         **parameters: Unpack[ChatParameters],
     ) -> Stream:
         """Return the stream of one answer; arguments are checked now, the request goes out at the first item."""
-        return Stream(self._script(model, messages, parameters, extra_body), self._link)
+        script = self._script(model, messages, parameters, extra_body)
+        return Stream(script, self._link, self._audience)
 
     def complete(
         self,
@@ -205,7 +211,7 @@ class Client(Configured):
     ) -> Completion:
         """Return the whole answer, not streamed: for batch work. `first_token` bounds the wait for all of it."""
         script = self._script(model, messages, parameters, extra_body, stream=False)
-        with Stream(script, self._link) as stream:
+        with Stream(script, self._link, self._audience) as stream:
             for _ in stream:
                 pass
         return stream.completion
