@@ -166,6 +166,21 @@ class LogContract:
         assert state(before + rest)["choices"][0]["text"] == expected
         log.unfollow(tail)
 
+    async def test_a_log_knows_for_how_long_nobody_looks(self, log: Log) -> None:
+        """The time counts from the opening, or from when the last follower left; it is 0 while there is one."""
+        writer = await log.open("a", "ann", nothing)
+        await anyio.sleep(0.2)
+        assert await log.unwatched("a") > 0.1
+        one, other = await followed(log, "a"), await followed(log, "a")
+        assert await log.unwatched("a") == 0
+        log.unfollow(one)
+        assert await log.unwatched("a") == 0
+        log.unfollow(other)
+        assert await log.unwatched("a") < 0.15
+        await anyio.sleep(0.2)
+        assert await log.unwatched("a") > 0.1
+        await writer.end(DONE)
+
     async def test_cancelling_asks_the_writer(self, log: Log) -> None:
         """The writer is asked while the stream lives, and not after its end."""
         asked = anyio.Event()

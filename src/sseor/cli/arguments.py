@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from sseor._version import __version__
 from sseor.cli.conform import add_conform
+from sseor.cli.serve import add_serve
 from sseor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("prompt", nargs="?", default=DEMO_PROMPT, help=f"default: {DEMO_PROMPT}")
     demo.set_defaults(model="sseor/demo", key_env=None)
     _add_common(demo)
+    add_serve(commands, STYLE, OPENROUTER)
     add_conform(commands, STYLE)
     return parser
 

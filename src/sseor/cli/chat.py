@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-__all__ = ["chat", "demo"]
+__all__ = ["chat", "demo", "key_for", "no_proxy"]
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 
@@ -31,12 +31,12 @@ KEY_VARIABLE = "OPENROUTER_API_KEY"
 def demo(options: argparse.Namespace) -> int:
     """Ask the loopback server; return the exit code."""
     prompt = read_prompt(options.prompt, sys.stdin, must_wait=False)
-    with _no_proxy(), LoopbackServer() as server:
+    with no_proxy(), LoopbackServer() as server:
         return _ask(options, prompt, server.base_url, None)
 
 
 @contextlib.contextmanager
-def _no_proxy() -> Iterator[None]:
+def no_proxy() -> Iterator[None]:
     """Keep the proxy of the environment out of it: it cannot reach this machine's own loopback."""
     before = os.environ.get("no_proxy")
     os.environ["no_proxy"] = "*"
@@ -51,11 +51,11 @@ def _no_proxy() -> Iterator[None]:
 
 def chat(options: argparse.Namespace) -> int:
     """Ask a model; return the exit code."""
-    key = _key(options.key_env, options.base_url)
+    key = key_for(options.key_env, options.base_url)
     return _ask(options, read_prompt(options.prompt, sys.stdin), options.base_url, key)
 
 
-def _key(variable: str | None, base_url: str) -> str | None:
+def key_for(variable: str | None, base_url: str) -> str | None:
     """Return the key of the named variable; None leaves the choice to the client."""
     if variable is not None:
         key = os.environ.get(variable, "")

@@ -60,8 +60,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return conform(options)
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
+    from sseor.cli.serve import serve
 
-    return {"chat": chat, "demo": demo}[options.command](options)
+    return {"chat": chat, "demo": demo, "serve": serve}[options.command](options)
 
 
 def _end(code: int, text: str) -> int:

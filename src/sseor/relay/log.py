@@ -34,7 +34,8 @@ class Writer(Protocol):
     async def append(self, records: Sequence[bytes]) -> None:
         """Keep the next records, JSON objects on one line each; nobody sees one before it is kept.
 
-        Raises FencedError when the stream has ended otherwise.
+        A cancellation waits until it is known whether they are kept. Raises FencedError when the stream has ended
+        otherwise.
         """
 
     async def end(self, terminal: bytes) -> None:
@@ -61,6 +62,9 @@ class Log(Protocol):
 
     def unfollow(self, tail: Tail) -> None:
         """Say that one of those who follow the tail does so no longer."""
+
+    async def unwatched(self, stream: str) -> float:
+        """Return for how many seconds nobody, in any process, has followed the stream; 0 while somebody does."""
 
     async def cancel(self, stream: str) -> None:
         """Ask whoever writes the stream, in any process, to end it; nothing happens when it has ended."""

@@ -23,6 +23,8 @@ class _Stream:
         self.owner = owner
         self.on_cancel = on_cancel
         self.tail = tail
+        self.followers = 0
+        self.unwatched_since = anyio.current_time()
         self._log = log
 
     async def append(self, records: Sequence[bytes]) -> None:
@@ -87,10 +89,22 @@ class MemoryLog:
         """Return the stream's tail, or None."""
         self._expire()
         found = self._streams.get(stream)
-        return None if found is None else found.tail
+        if found is None:
+            return None
+        found.followers += 1
+        return found.tail
 
     def unfollow(self, tail: Tail) -> None:
-        """Do nothing: the tail is the stream itself."""
+        """Count one follower less."""
+        found = self._streams.get(tail.stream)
+        if found is not None:
+            found.followers -= 1
+            found.unwatched_since = anyio.current_time()
+
+    async def unwatched(self, stream: str) -> float:
+        """Return for how long nobody has followed the stream."""
+        found = self._streams[stream]
+        return 0.0 if found.followers else anyio.current_time() - found.unwatched_since
 
     async def cancel(self, stream: str) -> None:
         """Ask the writer to end the stream."""

@@ -70,7 +70,7 @@ class Tail:
             self._block_bytes += len(block)
         if len(self._blocks) > self._max_records or self._block_bytes > self._max_bytes:
             self._fold()
-        self._wake()
+        self.wake()
 
     def end(self, terminal: bytes) -> None:
         """Add the terminal record: nothing follows."""
@@ -90,7 +90,7 @@ class Tail:
     def beat(self) -> None:
         """Wake all who wait, so that they send a heartbeat."""
         self.beats += 1
-        self._wake()
+        self.wake()
 
     def after(self, number: int) -> Batch | None:
         """Return what follows record `number`, as much as one write takes; None when there is nothing yet."""
@@ -137,7 +137,8 @@ class Tail:
         self._snapshot_block = b""
         self._snapshot.settle()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Wake all who wait, for whatever reason."""
         self._newest = None
         if self._change is not None:
             change, self._change = self._change, None

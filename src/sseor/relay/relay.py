@@ -1,0 +1,335 @@
+"""The relay: streams begun, looked at and stopped, in one process."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import math
+import re
+import secrets
+import weakref
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from sseor.errors import ConfigError
+from sseor.relay import records
+from sseor.relay.asgi import Application
+from sseor.relay.background import spawn
+from sseor.relay.formats import format_named
+from sseor.relay.limits import Limits
+from sseor.relay.log import FullError, StreamExistsError
+from sseor.relay.memory import MemoryLog
+from sseor.relay.refusal import RefusedError
+from sseor.relay.run import Run
+from sseor.relay.smoothing import Boundary, Smoothing
+from sseor.relay.viewer import Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    from sseor.relay.asgi import Answer, Authorize
+    from sseor.relay.formats import Format
+    from sseor.relay.log import Log
+    from sseor.relay.records import Relayed
+    from sseor.relay.tail import Tail
+
+__all__ = ["Forwarding", "Relay"]
+
+STREAM_ID = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)
+EVENT_ID = re.compile(r"([a-z0-9]{1,16})\.(0|[1-9][0-9]{0,14})", re.ASCII)
+AT_ONCE = 64
+"""Streams that beat before others get their turn."""
+
+FAREWELL = 2.0
+"""Seconds that viewers have for the terminal record when the relay closes."""
+
+KEY = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+
+class Relay:
+    """Serves streams to browsers.
+
+    `log` keeps the streams (a `MemoryLog`), `smoothing` cuts text anew (at words; None: as it comes). A `heartbeat`
+    goes to viewers before so many seconds have passed without a byte; a stream that nobody has looked at for `grace`
+    seconds is cancelled (None: never); a viewer that takes nothing for `send_timeout` seconds is let go. All in one
+    event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log | None = None,
+        smoothing: Smoothing | Boundary | None = "word",
+        heartbeat: float = 15.0,
+        grace: float | None = 30.0,
+        send_timeout: float = 30.0,
+        limits: Limits | None = None,
+    ) -> None:
+        if not heartbeat > 0 or not send_timeout > 0 or (grace is not None and not grace >= 0):
+            raise ConfigError("heartbeat and send_timeout must be above 0, grace at least 0")
+        self.limits = limits or Limits()
+        self._log: Log = MemoryLog() if log is None else log
+        self._smoothing = Smoothing(smoothing) if isinstance(smoothing, str) else smoothing
+        self._heartbeat = heartbeat
+        self._grace = grace
+        self._send_timeout = send_timeout
+        self._secret = secrets.token_bytes(32)
+        self._runs: set[Run] = set()
+        self._viewers: weakref.WeakSet[Viewer] = weakref.WeakSet()  # one that is dropped leaves
+        self._viewers_of: Counter[str] = Counter()
+        self._quiet: dict[Tail, tuple[int, int]] = {}  # the last number seen, and for how many looks
+        self._looking = False
+        self._closing = False
+
+    def new_id(self, owner: str = "", key: str | None = None) -> str:
+        """Return the ID of a stream to begin: random, or the same for the same owner and idempotency key."""
+        if key is None:
+            return secrets.token_urlsafe(24)
+        if not KEY.fullmatch(key):
+            raise RefusedError("bad_request")
+        digest = hmac.digest(self._secret, f"{owner}\0{key}".encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(digest[:24]).decode()
+
+    def check_room(self, owner: str = "") -> None:
+        """Raise RefusedError unless this owner may begin another stream now."""
+        if self._closing:
+            raise RefusedError("draining")
+        limits = self.limits
+        own = sum(run.owner == owner for run in self._runs) if owner else 0
+        if len(self._runs) >= limits.streams or own >= limits.owner_streams:
+            raise RefusedError("too_many")
+        self._check_viewers(owner)
+
+    def _check_viewers(self, owner: str) -> None:
+        own = self._viewers_of[owner] if owner else 0
+        if len(self._viewers) >= self.limits.viewers or own >= self.limits.owner_viewers:
+            raise RefusedError("too_many")
+
+    async def start(
+        self, events: AsyncIterable[Relayed], *, owner: str = "", stream: str | None = None
+    ) -> str:
+        """Begin to read `events` into the log, whoever looks; return the ID of the stream.
+
+        RefusedError: there is no room, or (`wrong_stream`) a stream of that ID exists.
+        """
+        self.check_room(owner)
+        run = self._run(events, self._log, self.new_id() if stream is None else stream, owner, self._grace)
+        await self._begin(run)
+        return run.stream
+
+    async def attach(
+        self,
+        stream: str,
+        *,
+        owner: str | None = "",
+        after: str = "",
+        format: str = "sseor",  # noqa: A002
+    ) -> Viewer:
+        """Return a viewer that begins after the event ID `after`; owner None stands for any.
+
+        RefusedError: `not_found`, also when it is another's; `bad_event_id`, `wrong_stream`, `too_many`, `draining`.
+        """
+        writing = format_named(format)
+        generation, number = _place(after)
+        if self._closing:
+            raise RefusedError("draining")
+        await self._check_owner(stream, owner)
+        self._check_viewers(owner or "")
+        return await self._view(self._log, stream, generation, number, writing, owner or "")
+
+    async def stop(self, stream: str, *, owner: str | None = "") -> None:
+        """Cancel a stream; nothing happens when it has ended. RefusedError: `not_found`, also when it is another's."""
+        await self._check_owner(stream, owner)
+        await self._log.cancel(stream)
+
+    def forward(self, events: AsyncIterable[Relayed], *, format: str = "sseor") -> Forwarding:  # noqa: A002
+        """Return the bytes of a stream for one viewer, as an async iterator; it is cancelled when the viewer leaves.
+
+        Nothing is read before the first bytes are asked for. RefusedError: there is no room.
+        """
+        self.check_room()
+        return Forwarding(self, events, format_named(format))
+
+    def asgi(
+        self,
+        answer: Answer,
+        *,
+        authorize: Authorize | None = None,
+        allow_anonymous: bool = False,
+        origins: Iterable[str] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> Application:
+        """Return the ASGI application, to be served or mounted.
+
+        `answer` makes of a `Question` the events to relay; it may be a coroutine function, and may raise RefusedError.
+        `authorize(scope, stream, action)` says who asks, and is required; `allow_anonymous=True` stands for having
+        none. `origins` lists the other origins that may use it. `settings` switches the page on, and is what it reads.
+        """
+        return Application(
+            self,
+            answer,
+            authorize=authorize,
+            allow_anonymous=allow_anonymous,
+            origins=origins,
+            settings=settings,
+        )
+
+    async def aclose(self) -> None:
+        """End all streams as `interrupted`, let viewers take that, and refuse what comes after."""
+        self._closing = True
+        for run in list(self._runs):
+            run.stop(records.INTERRUPTED)
+        with anyio.move_on_after(FAREWELL):
+            while self._runs or any(viewer.tail.ended for viewer in self._viewers):  # noqa: ASYNC110 (once)
+                await anyio.sleep(0.01)
+        for viewer in list(self._viewers):
+            viewer.drop()
+        await self._log.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def begin_forwarding(self, events: AsyncIterable[Relayed], writing: Format) -> Viewer:
+        """Begin to read `events` for one viewer alone, who takes the stream along when it leaves."""
+        run = self._run(events, MemoryLog(), self.new_id(), "", None)
+        await self._begin(run)
+        return await self._view(run.log, run.stream, None, 0, writing, "", run)
+
+    def _run(
+        self, events: AsyncIterable[Relayed], log: Log, stream: str, owner: str, grace: float | None
+    ) -> Run:
+        return Run(
+            stream, events, log, owner=owner, smoothing=self._smoothing, grace=grace, limits=self.limits
+        )
+
+    async def _begin(self, run: Run) -> None:
+        self._runs.add(run)
+        try:
+            await run.open()
+        except BaseException as error:
+            self._runs.discard(run)
+            if isinstance(error, StreamExistsError):
+                raise RefusedError("wrong_stream") from None
+            if isinstance(error, FullError):
+                raise RefusedError("too_many") from None
+            raise
+
+        async def read() -> None:
+            try:
+                await run.read()
+            finally:
+                self._runs.discard(run)
+
+        spawn(read)
+
+    async def _check_owner(self, stream: str, owner: str | None) -> None:
+        found = await self._log.owner(stream) if STREAM_ID.fullmatch(stream) else None
+        if found is None or owner not in (None, found):
+            raise RefusedError("not_found")
+
+    async def _view(
+        self,
+        log: Log,
+        stream: str,
+        generation: str | None,
+        number: int,
+        writing: Format,
+        owner: str,
+        own_run: Run | None = None,
+    ) -> Viewer:
+        tail = await log.follow(stream)
+        if tail is None:
+            raise RefusedError("not_found")
+        if number > tail.last or generation not in (None, tail.generation):
+            log.unfollow(tail)
+            raise RefusedError("wrong_stream")
+
+        def leave(viewer: Viewer) -> None:
+            log.unfollow(tail)
+            self._viewers.discard(viewer)
+            self._viewers_of[owner] -= 1
+            if not self._viewers_of[owner]:
+                del self._viewers_of[owner]
+            if own_run is not None:
+                own_run.stop()
+
+        viewer = Viewer(tail, number, writing, leave)
+        self._viewers.add(viewer)
+        self._viewers_of[owner] += 1
+        if not self._looking:
+            self._looking = True
+            spawn(self._look_after_viewers)
+        return viewer
+
+    async def _look_after_viewers(self) -> None:
+        """Send heartbeats and let go of those who take nothing, for all of them at once; ends with the last."""
+        step = min(self._heartbeat, self._send_timeout) / 3
+        try:
+            while self._viewers:
+                await anyio.sleep(step)
+                self._let_go_of_slow()
+                await self._beat(round(self._heartbeat / step) - 1)
+        finally:
+            self._looking = False
+
+    def _let_go_of_slow(self) -> None:
+        limit = anyio.current_time() - self._send_timeout
+        for viewer in [one for one in self._viewers if (one.sending_since or math.inf) < limit]:
+            viewer.drop()
+
+    async def _beat(self, looks: int) -> None:
+        """Beat in each stream that has been quiet for so many looks, a number of them at a time."""
+        before, self._quiet = self._quiet, {}
+        for number, tail in enumerate({viewer.tail for viewer in self._viewers}):
+            last, quiet = before.get(tail, (-1, 0))
+            quiet = quiet + 1 if last == tail.last else 0
+            if quiet >= looks:
+                tail.beat()
+                quiet = 0
+            self._quiet[tail] = (tail.last, quiet)
+            if number % AT_ONCE == AT_ONCE - 1:
+                await anyio.lowlevel.checkpoint()
+
+
+class Forwarding:
+    """The bytes of one stream, for one viewer: an async iterator."""
+
+    def __init__(self, relay: Relay, events: AsyncIterable[Relayed], writing: Format) -> None:
+        self._relay = relay
+        self._events = events
+        self._writing = writing
+        self._viewer: Viewer | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._viewer is None:
+            self._viewer = await self._relay.begin_forwarding(self._events, self._writing)
+        return await anext(self._viewer)
+
+    async def aclose(self) -> None:
+        """Stop the stream."""
+        if self._viewer is not None:
+            self._viewer.leave()
+
+
+def _place(after: str) -> tuple[str | None, int]:
+    """Return the generation and the number of an event ID; RefusedError for what is none."""
+    if not after:
+        return None, 0
+    match = EVENT_ID.fullmatch(after)
+    if match is None:
+        raise RefusedError("bad_event_id")
+    return match[1], int(match[2])
