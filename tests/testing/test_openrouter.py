@@ -165,6 +165,20 @@ def test_a_generation_is_on_record() -> None:
     assert (data["finish_reason"], data["cancelled"], data["streamed"]) == ("stop", False, False)
 
 
+def test_a_record_appears_later() -> None:
+    """With `recorded_after` the generation is not found for that time, and then it is."""
+    with LoopbackServer(OpenRouter(thinking=0, pace=0, recorded_after=0.3)) as server:
+        response, _ = ask(server, question("x"))
+        ended = time.monotonic()
+        route = f"/api/v1/generation?id={response.getheader('X-Generation-Id')}"
+        early, _ = ask(server, None, route)
+        while ask(server, None, route)[0].status == 404:
+            time.sleep(0.02)
+        waited = time.monotonic() - ended
+    assert early.status == 404
+    assert waited > 0.2
+
+
 def test_a_client_that_leaves_ends_the_generation() -> None:
     """Leaving early stops the text at once, and the record says that it was cancelled."""
     with LoopbackServer(OpenRouter(thinking=0, pace=0.02)) as server:

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from sseor.stream import Expired, Head, Open
+from sseor.stream import Expired, Head, Open, Pause, Read
 
 from .budget import Budget, Clock, spending
 from .held import Held
@@ -54,6 +54,15 @@ class AsyncExchange:
         if on_asyncio():
             self._now = asyncio.get_running_loop().time
             self._keeps_deadlines = self._link.owned
+
+    async def perform(self, step: Open | Read | Pause) -> Any:
+        """Do what a step asks for and return the answer to it; raises `Expired` or `Failed`."""
+        if isinstance(step, Read):
+            return await self.read(step.deadline)
+        if isinstance(step, Open):
+            return await self.open(step)
+        await anyio.sleep_until(step.until)
+        return self.now()
 
     async def open(self, step: Open) -> Head:
         """Send the request and return the head of its response; raises `Expired` or `Failed`."""

@@ -12,10 +12,12 @@ import anyio.lowlevel
 
 from sseor.chat import Chunk, Completion, StreamEvent, ToolCall
 from sseor.chat.request import ChatParameters, Message
-from sseor.stream import Deliver, Expired, Failed, Open, Pause, Read, RetryPolicy, Script, Timeouts
+from sseor.stream import Deliver, Expired, Failed, RetryPolicy, Script, Settlement, Timeouts
+from sseor.stream.settling import PATIENCE, Settling
 
 from .async_exchange import AsyncExchange
 from .endpoint import OPENROUTER
+from .errands import arun_errand
 from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
@@ -145,7 +147,7 @@ class AsyncStream(Shell):
             step = self._resume(self._exchange.now(), as_chunks=as_chunks)
             while step is not None and not isinstance(step, Deliver):
                 try:
-                    answer = await self._perform(step)
+                    answer = await self._exchange.perform(step)
                 except (Expired, Failed) as signal:
                     step = self._throw(signal)
                 else:
@@ -163,14 +165,6 @@ class AsyncStream(Shell):
         await self._exchange.close()
         self._tell(self._exchange.now())
         return ()
-
-    async def _perform(self, step: Open | Read | Pause) -> Any:
-        if isinstance(step, Read):
-            return await self._exchange.read(step.deadline)
-        if isinstance(step, Open):
-            return await self._exchange.open(step)
-        await anyio.sleep_until(step.until)
-        return self._exchange.now()
 
 
 class AsyncClient(Configured):
@@ -204,6 +198,10 @@ class AsyncClient(Configured):
             async for _ in stream:
                 pass
         return stream.completion
+
+    async def settle(self, what: str | Completion, *, patience: float = PATIENCE) -> Settlement:
+        """Return what an answer cost, as `Client.settle`."""
+        return await arun_errand(Settling(what, patience, self._settings).run, self._link)
 
     async def __aenter__(self) -> Self:
         return self

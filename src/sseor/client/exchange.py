@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sseor.stream import Expired, Head, Open
+from sseor.stream import Expired, Head, Open, Pause, Read
 
 from .budget import Budget, spending
 from .cutoff import Cutoff
@@ -23,6 +23,15 @@ class Exchange:
         self._response: Any = None
         self._body: Iterator[bytes] = iter(())
         self._cutoff: Cutoff | None = None
+
+    def perform(self, step: Open | Read | Pause) -> Any:
+        """Do what a step asks for and return the answer to it; raises `Expired` or `Failed`."""
+        if isinstance(step, Read):
+            return self.read(step.deadline)
+        if isinstance(step, Open):
+            return self.open(step)
+        time.sleep(max(0.0, step.until - time.monotonic()))
+        return time.monotonic()
 
     def open(self, step: Open) -> Head:
         """Send the request and return the head of its response; raises `Expired` or `Failed`."""

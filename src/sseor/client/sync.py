@@ -14,15 +14,15 @@ from sseor.stream import (
     Deliver,
     Expired,
     Failed,
-    Open,
-    Pause,
-    Read,
     RetryPolicy,
     Script,
+    Settlement,
     Timeouts,
 )
+from sseor.stream.settling import PATIENCE, Settling
 
 from .endpoint import OPENROUTER
+from .errands import run_errand
 from .exchange import Exchange
 from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
@@ -149,7 +149,7 @@ class Stream(Shell):
             step = self._resume(time.monotonic(), as_chunks=as_chunks)
             while step is not None and not isinstance(step, Deliver):
                 try:
-                    answer = self._perform(step)
+                    answer = self._exchange.perform(step)
                 except (Expired, Failed) as signal:
                     step = self._throw(signal)
                 else:
@@ -167,14 +167,6 @@ class Stream(Shell):
         self._exchange.close()
         self._tell(time.monotonic())
         return ()
-
-    def _perform(self, step: Open | Read | Pause) -> Any:
-        if isinstance(step, Read):
-            return self._exchange.read(step.deadline)
-        if isinstance(step, Open):
-            return self._exchange.open(step)
-        time.sleep(max(0.0, step.until - time.monotonic()))
-        return time.monotonic()
 
 
 class Client(Configured):
@@ -215,6 +207,14 @@ class Client(Configured):
             for _ in stream:
                 pass
         return stream.completion
+
+    def settle(self, what: str | Completion, *, patience: float = PATIENCE) -> Settlement:
+        """Return what an answer cost: a generation id, or an answer that was cut, left early, or loaded from a file.
+
+        A finished answer with usage is `final` at once. For any other the server is asked for its record, which
+        appears minutes later, until `patience` seconds have passed; 0 asks once. Raises `StatusError` for a refusal.
+        """
+        return run_errand(Settling(what, patience, self._settings).run, self._link)
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from .retrying import RetryPolicy
 from .script import Life, Script
 from .settings import CompleteWhen, Settings
+from .settlement import Settlement
 from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Step
 from .watchdog import Phase, Timeouts, Watchdog
 
@@ -20,6 +21,7 @@ __all__ = [
     "RetryPolicy",
     "Script",
     "Settings",
+    "Settlement",
     "Step",
     "Timeouts",
     "Watchdog",

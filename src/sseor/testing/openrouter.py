@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from sseor.testing.acts import Heartbeats
@@ -38,7 +40,8 @@ class OpenRouter:
     """A `respond` with OpenRouter's routes `POST /chat/completions` and `GET /generation`.
 
     `thinking` seconds pass with a comment each `cadence` seconds; then come reasoning and text, a piece each
-    `pace` seconds. A client that leaves ends the generation at once. With `api_key`, any other is a 401.
+    `pace` seconds. A client that leaves ends the generation at once. The record of a generation appears
+    `recorded_after` seconds after its end; until then it is a 404. With `api_key`, any other is a 401.
     """
 
     def __init__(
@@ -48,12 +51,14 @@ class OpenRouter:
         thinking: float = 1.5,
         cadence: float = 0.5,
         pace: float = 0.025,
+        recorded_after: float = 0.0,
     ) -> None:
         self.api_key = api_key
         self.thinking = thinking
         self.cadence = cadence
         self.pace = pace
-        self._records: dict[str, Json] = {}
+        self.recorded_after = recorded_after
+        self._records: dict[str, tuple[float, Json]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, exchange: Exchange) -> None:
@@ -76,8 +81,8 @@ class OpenRouter:
     def _generation(self, exchange: Exchange) -> None:
         wanted = exchange.request.query.get("id", "")
         with self._lock:
-            record = self._records.get(wanted)
-        if record is None:
+            appears, record = self._records.get(wanted, (math.inf, {}))
+        if time.monotonic() < appears:
             exchange.reply(404, error_body(404, f"Generation {wanted} not found"))
         else:
             exchange.reply(200, record)
@@ -135,7 +140,7 @@ class OpenRouter:
             reply.usage(), finish=finish, cancelled=finish is None, streamed=streamed
         )
         with self._lock:
-            self._records[reply.generation.id] = record
+            self._records[reply.generation.id] = time.monotonic() + self.recorded_after, record
 
 
 def tokens(text: str) -> list[str]:
