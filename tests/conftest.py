@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What is logged by default goes to a folder of these tests, never to the one of their user.
+_STATE = tempfile.TemporaryDirectory(prefix="sseor-tests-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 _QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("quick", max_examples=50, deadline=None, suppress_health_check=_QUIET)

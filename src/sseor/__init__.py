@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .chat import FinishReason as FinishReason
     from .chat import Heartbeat as Heartbeat
     from .chat import Image as Image
+    from .chat import Metrics as Metrics
     from .chat import Reasoning as Reasoning
     from .chat import Refusal as Refusal
     from .chat import Restarted as Restarted
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .client.sync import Stream as Stream
     from .client.sync import text as text
     from .errors import SseorError as SseorError
+    from .metrics import MetricsLog as MetricsLog
     from .stream import RetryPolicy as RetryPolicy
     from .stream import Timeouts as Timeouts
     from .wire import Comment as Comment
@@ -56,18 +58,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "chat": (
         "Accumulator", "Annotation", "AudioDelta", "Choice", "Chunk", "Completion", "Delta", "FinishReason",
-        "Finished", "Heartbeat", "Image", "Reasoning", "Refusal", "Restarted", "Resumed", "Retrying",
+        "Finished", "Heartbeat", "Image", "Metrics", "Reasoning", "Refusal", "Restarted", "Resumed", "Retrying",
         "StreamEvent", "Text", "Timeline", "ToolCall", "ToolCallDelta", "ToolCallDone", "Usage", "UsageReport",
         "Verdict", "tool_result",
     ),
     "client.asynchronous": ("AsyncClient", "AsyncStream", "atext"),
     "client.sync": ("Client", "Stream", "text"),
     "errors": ("SseorError",),
+    "metrics": ("MetricsLog",),
     "stream": ("RetryPolicy", "Timeouts"),
     "wire": ("Comment", "Decoder", "Event", "encode"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_FLOORS = ("chat", "errors", "stream", "testing", "wire")
+_FLOORS = ("chat", "errors", "metrics", "stream", "testing", "wire")
 
 __all__ = ["__version__", "errors", *_HOME_OF]
 

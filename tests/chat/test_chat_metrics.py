@@ -114,6 +114,13 @@ def test_a_cost_that_cannot_be_is_absent(cost: Any) -> None:
     assert metrics(timeline(1.0), "text", {"cost": cost}).cost is None
 
 
+def test_an_answer_in_one_piece_has_no_first_token() -> None:
+    """What was not streamed has a total time, and no first token that could be compared with others."""
+    told = timeline(2.0)
+    found = Completion(timeline=told, verdict=Verdict(saw_finish=True, not_streamed=True)).timeline.metrics()
+    assert (found.ttft_ms, found.ttfo_ms, found.first_chunk_ms, found.total_ms) == (None, None, None, 2000)
+
+
 def test_an_answer_without_choices() -> None:
     """A stream that failed before its first chunk has figures too."""
     found = Completion(timeline=timeline()).timeline.metrics()

@@ -42,7 +42,7 @@ class Metrics:
     """The figures of one stream; times in milliseconds, cost in US dollars, None for what is not known.
 
     `tokens_estimated` says that `output_tokens`, and so `tokens_per_second`, is a guess from the length of the
-    answer, because the provider sent no usage.
+    answer, because the provider sent no usage. An answer that came in one piece has no times of firsts.
     """
 
     model_asked: str | None
@@ -88,7 +88,7 @@ class Metrics:
 
 def measure(timeline: Timeline, answer: Answer) -> Metrics:
     """Return the figures of a stream."""
-    usage, gaps = answer.usage, timeline.gaps
+    usage, gaps, whole = answer.usage, timeline.gaps, answer.verdict.not_streamed
     output_tokens = None if usage is None else _count(usage.completion_tokens)
     estimated = False
     if not output_tokens and not timeline.cache_hit and (characters := _characters(answer.choices)):
@@ -103,9 +103,9 @@ def measure(timeline: Timeline, answer: Answer) -> Metrics:
         generation_id=answer.generation_id,
         head_ms=_milliseconds(timeline.head),
         first_byte_ms=_milliseconds(timeline.first_byte),
-        first_chunk_ms=_milliseconds(timeline.first_chunk),
-        ttft_ms=_milliseconds(timeline.first_token),
-        ttfo_ms=_milliseconds(timeline.first_text),
+        first_chunk_ms=_milliseconds(None if whole else timeline.first_chunk),
+        ttft_ms=_milliseconds(None if whole else timeline.first_token),
+        ttfo_ms=_milliseconds(None if whole else timeline.first_text),
         total_ms=_milliseconds(timeline.ended),
         caller_ms=timeline.caller * 1000,
         heartbeat_ms=timeline.heartbeat_seconds * 1000,
