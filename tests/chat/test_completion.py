@@ -7,7 +7,16 @@ from decimal import Decimal
 
 from chat.assembling import assemble, call, call_chunk, chunk
 
-from sseor.chat import CompletedChoice, Completion, Failure, Timeline, Usage, Verdict
+from sseor.chat import (
+    CompletedChoice,
+    Completion,
+    Failure,
+    Generation,
+    SeamReport,
+    Timeline,
+    Usage,
+    Verdict,
+)
 
 
 def rich() -> Completion:
@@ -120,3 +129,24 @@ def test_a_failed_completion_keeps_its_failure() -> None:
     """The failure goes to the file and back."""
     failed = Completion(failure=Failure(502, "x", retryable=True), verdict=Verdict(failed=True))
     assert Completion.from_dict(failed.to_dict()) == failed
+
+
+def test_the_generations_and_the_request_go_along() -> None:
+    """A file holds what another process needs to go on, and a file of an older version is read too."""
+    completion = Completion(
+        generations=[Generation("gen-1", usage=Usage({"cost": 0.1}), characters=5)],
+        request={"model": "m", "messages": [{"role": "user", "content": "Hello"}]},
+    )
+    written = json.loads(json.dumps(completion.to_dict()))
+    assert Completion.from_dict(written) == completion
+    assert "Hello" not in repr(completion)
+    del written["generations"], written["request"]
+    assert Completion.from_dict(written) == Completion()
+
+
+def test_a_seam_is_added_to_the_verdict() -> None:
+    """`with_seam` leaves the completion as it is and returns one with the report; None adds nothing."""
+    whole = Completion()
+    marked = whole.with_seam(SeamReport(3)).with_seam(SeamReport(7))
+    assert marked.verdict.seams == (SeamReport(3), SeamReport(7))
+    assert whole.with_seam(None) == whole == Completion()

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sseor.chat import TokenDetails, Usage
 
@@ -94,3 +96,54 @@ def test_details_print_what_they_hold() -> None:
     """The details show their object; a count on the class is None."""
     assert repr(TokenDetails({"audio_tokens": 1})) == "TokenDetails({'audio_tokens': 1})"
     assert TokenDetails.audio_tokens is None
+
+
+def test_the_usage_of_several_generations_is_their_sum() -> None:
+    """Counts, costs and details are added, what is no number is taken from the last that has it."""
+    first = Usage(
+        {
+            "prompt_tokens": 10,
+            "cost": 0.1,
+            "is_byok": False,
+            "tier": "flex",
+            "prompt_tokens_details": {"cached_tokens": 4},
+            "completion_tokens_details": {"reasoning_tokens": 3},
+            "cost_details": None,
+        }
+    )
+    second = Usage(
+        {
+            "prompt_tokens": 12,
+            "cost": 0.2,
+            "is_byok": True,
+            "tier": None,
+            "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 2},
+            "completion_tokens_details": None,
+            "cost_details": {"upstream_inference_cost": 0.3},
+        }
+    )
+    assert Usage.summed([first, second]) == Usage(
+        {
+            "prompt_tokens": 22,
+            "cost": 0.3,
+            "is_byok": True,
+            "tier": "flex",
+            "prompt_tokens_details": {"cached_tokens": 5, "audio_tokens": 2},
+            "completion_tokens_details": {"reasoning_tokens": 3},
+            "cost_details": {"upstream_inference_cost": 0.3},
+        }
+    )
+
+
+def test_the_sum_of_no_usage_is_unknown() -> None:
+    """Nothing reported is not a cost of nothing; one usage is its own sum."""
+    assert Usage.summed([]) is None
+    assert Usage.summed([Usage({"cost": 0})]) == Usage({"cost": 0})
+
+
+@given(st.lists(st.decimals(0, 100, places=6), min_size=1, max_size=20))
+def test_summed_costs_reconcile(costs: list[Decimal]) -> None:
+    """The sum of costs is exact in decimal digits, without the dust of binary addition."""
+    total = Usage.summed([Usage({"cost": float(cost)}) for cost in costs])
+    assert total is not None
+    assert total.cost_decimal == sum(costs)

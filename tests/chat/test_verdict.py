@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from sseor.chat import Verdict
+from sseor.chat import SeamReport, Verdict
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,17 @@ def test_only_a_finish_reason_makes_an_answer_complete(verdict: Verdict, complet
 
 def test_a_verdict_round_trips() -> None:
     """`complete` is written for readers; unknown fields are left out."""
-    verdict = Verdict(True, True, True, True, False, True, 2, True, "done")
-    assert verdict.to_dict()["complete"] is True
-    assert Verdict.from_dict({**verdict.to_dict(), "later": 1}) == verdict
+    seams = (SeamReport(5, 2, "preamble", "instruction"), SeamReport(9))
+    verdict = Verdict(True, True, True, True, False, True, 2, True, "done", seams, "nobody wanted it")
+    written = json.loads(json.dumps(verdict.to_dict()))
+    assert written["complete"] is True
+    assert Verdict.from_dict({**written, "later": 1}) == verdict
+    del written["seams"], written["not_continued"]
+    assert Verdict.from_dict(written).seams == ()
+
+
+def test_a_doubtful_seam_stands_out() -> None:
+    """`doubtful_seams` are those around which the text may be wrong."""
+    sure, doubtful = SeamReport(5, removed=3), SeamReport(9, doubtful="overlap of 2 characters")
+    assert Verdict(seams=(sure, doubtful)).doubtful_seams == (doubtful,)
+    assert Verdict(seams=(sure,)).doubtful_seams == ()

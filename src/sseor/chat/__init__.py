@@ -22,10 +22,13 @@ from sseor.chat.events import (
 )
 from sseor.chat.failures import Failure
 from sseor.chat.finish import FinishReason
+from sseor.chat.generation import Generation
 from sseor.chat.media import Audio
 from sseor.chat.message import tool_result
 from sseor.chat.metrics import Metrics
 from sseor.chat.reader import Reader
+from sseor.chat.request import ChatRequest
+from sseor.chat.seam import SeamReport
 from sseor.chat.timeline import AttemptTimes, Timeline
 from sseor.chat.tool_calls import ToolCall
 from sseor.chat.usage import TokenDetails, Usage
@@ -37,6 +40,7 @@ __all__ = [
     "AttemptTimes",
     "Audio",
     "AudioDelta",
+    "ChatRequest",
     "Choice",
     "Chunk",
     "CompletedChoice",
@@ -45,6 +49,7 @@ __all__ = [
     "Failure",
     "FinishReason",
     "Finished",
+    "Generation",
     "Heartbeat",
     "Image",
     "Metrics",
@@ -54,6 +59,7 @@ __all__ = [
     "Restarted",
     "Resumed",
     "Retrying",
+    "SeamReport",
     "StreamEvent",
     "Text",
     "Timeline",

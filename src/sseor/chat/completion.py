@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sseor.chat.events import Image
 from sseor.chat.failures import Failure
+from sseor.chat.generation import Generation
 from sseor.chat.media import Audio
 from sseor.chat.message import assistant_message
 from sseor.chat.metrics import Answer
@@ -19,6 +20,8 @@ from sseor.chat.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
+
+    from sseor.chat.seam import SeamReport
 
 __all__ = ["CompletedChoice", "Completion"]
 
@@ -105,7 +108,9 @@ class Completion:
     `text`, `tool_calls` and the like are those of the first choice; `choices` holds all. `extra` holds the
     last value of every other field of the chunks, `debug` excepted, which echoes the prompt. `timeline` tells
     of nothing where no stream filled it. `model`, `generation_id` and their like are the last that came;
-    where the first was another, `changed_from` holds it under the same name.
+    where the first was another, `changed_from` holds it under the same name. `generations` lists the runs of a
+    model that a stream took, one for each request that gave something, `usage` being their sum; `request` is the
+    body of the request, which is needed to go on in another process. Both are empty where no stream filled them.
     """
 
     choices: list[CompletedChoice] = field(default_factory=list)
@@ -122,6 +127,8 @@ class Completion:
     verdict: Verdict = field(default_factory=Verdict)
     timeline: Timeline = field(default_factory=Timeline)
     extra: dict[str, Any] = field(default_factory=dict)
+    generations: list[Generation] = field(default_factory=list)
+    request: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Tell the timeline what came, for its `metrics`."""
@@ -203,6 +210,12 @@ class Completion:
         """The assistant message to append to `messages`, valid for the next request."""
         return self._first.message
 
+    def with_seam(self, seam: SeamReport | None) -> Completion:
+        """Return the completion with this seam added to its verdict; None adds none."""
+        if seam is None:
+            return self
+        return replace(self, verdict=replace(self.verdict, seams=(*self.verdict.seams, seam)))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which `from_dict` makes an equal completion."""
         return {
@@ -212,6 +225,8 @@ class Completion:
             "failure": None if self.failure is None else self.failure.to_dict(),
             "verdict": self.verdict.to_dict(),
             "timeline": self.timeline.to_dict(),
+            "generations": [generation.to_dict() for generation in self.generations],
+            "request": None if self.request is None else clean_value(dict(self.request)),
         }
 
     @classmethod
@@ -224,6 +239,8 @@ class Completion:
             failure=Failure.from_dict(data["failure"]) if data.get("failure") else None,
             verdict=Verdict.from_dict(data["verdict"]),
             timeline=Timeline.from_dict(data.get("timeline") or {}),
+            generations=[Generation.from_dict(generation) for generation in data.get("generations", ())],
+            request=data.get("request"),
         )
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sseor.chat.view import View, as_index, json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["TokenDetails", "Usage"]
 
@@ -106,6 +106,30 @@ class Usage(View):
         """Counts of server-run tools, under either of its names."""
         return json_object(self.raw.get("server_tool_use") or self.raw.get("server_tool_use_details"))
 
+    @classmethod
+    def summed(cls, usages: Iterable[Usage]) -> Usage | None:
+        """Return the sum of what providers reported for several generations; None without any.
+
+        Every number is added, costs in their decimal digits; of anything else the last value stands.
+        """
+        total: Any = None
+        for usage in usages:
+            total = _sum(total, usage.raw)
+        return None if total is None else cls(total)
+
     def __repr__(self) -> str:
         counts = f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
         return f"<Usage {counts}{'' if self.cost is None else f', cost {self.cost_decimal}'}>"
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Add two JSON values: numbers by their decimal digits, objects field by field; else the last that is not null."""
+    if other is None:
+        return one
+    if type(one) is dict and type(other) is dict:
+        return {name: _sum(one.get(name), other.get(name)) for name in {**one, **other}}
+    if type(one) is int and type(other) is int:
+        return one + other
+    if type(one) in (int, float) and type(other) in (int, float):
+        return float(Decimal(repr(one)) + Decimal(repr(other)))
+    return other
