@@ -17,7 +17,7 @@ from shells import KEY, PROMPT, SHELLS, read
 import sseor
 from sseor.errors import ConnectError
 from sseor.metrics import MetricsLog, default_path
-from sseor.testing import Act, Cut, Heartbeats, LoopbackServer, Say, Status, Think, answer, play
+from sseor.testing import Cut, Heartbeats, LoopbackServer, Say, Status, Think, answer, play
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -28,10 +28,10 @@ PROCESSES = 4
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_client_logs_each_stream(shell: str, tmp_path: Path) -> None:
     """A whole answer, a cut one and a refusal are a row each, with the model that was asked."""
-    acts: list[tuple[Act, ...]] = [answer("Low", " water"), (Say("Low"), Cut()), (Status(503, {}),)]
+    plays = [play(*answer("Low", " water")), play(Say("Low"), Cut()), play(Status(503, {}))]
     with MetricsLog(tmp_path / "m") as log:
-        for one in acts:
-            with LoopbackServer(play(*one)) as server:
+        for one in plays:
+            with LoopbackServer(one) as server:
                 read(shell, server.base_url, metrics=log)
         kept = log.records()
     assert [record.outcome for record in kept] == ["complete", "cut", "failed"]
