@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
@@ -14,6 +15,7 @@ import anyio
 
 from sseor.chat import codec
 from sseor.errors import ConfigError
+from sseor.relay.background import spawn
 from sseor.relay.files import PAGE, browser_files
 from sseor.relay.origins import PREFLIGHT, Origins
 from sseor.relay.records import Relayed
@@ -57,6 +59,7 @@ class Question:
     scope: Scope
 
 
+Showing: TypeAlias = "tuple[Viewer, dict[str, str]]"
 Answer: TypeAlias = Callable[[Question], "AsyncIterable[Relayed] | Awaitable[AsyncIterable[Relayed]]"]
 
 
@@ -84,7 +87,9 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the life of the server."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            showing = await self._respond(scope, receive, send)
+            if showing is not None:
+                await _show(*showing, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -96,20 +101,24 @@ class Application:
         await self._relay.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> Showing | None:
+        """Answer the request; return what is to be shown where that is a stream."""
         allowing = self._origins.headers(header(scope, b"origin"))
         try:
-            await self._route(scope, receive, send, allowing)
+            return await self._route(scope, receive, send, allowing)
         except ClientGoneError:
-            return
+            return None
         except RefusedError as refusal:
             body = codec.dumps({"error": {"code": refusal.code}})
             headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **allowing}
             if refusal.status in RETRY_AFTER:
                 headers["Retry-After"] = RETRY_AFTER[refusal.status]
             await respond(send, refusal.status, headers, body, with_body=scope["method"] != "HEAD")
+            return None
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send, allowing: dict[str, str]) -> None:
+    async def _route(
+        self, scope: Scope, receive: Receive, send: Send, allowing: dict[str, str]
+    ) -> Showing | None:
         root, path = route_of(scope)
         method = scope["method"]
         if method == "OPTIONS":
@@ -117,18 +126,18 @@ class Application:
         elif path == "/streams":
             _expect(method, "POST")
             viewer = await self._begin(scope, receive)
-            location = {"Location": f"{root}/streams/{viewer.tail.stream}"}
-            await self._show(viewer, receive, send, {**allowing, **location})
+            return viewer, {**allowing, "Location": f"{root}/streams/{viewer.tail.stream}"}
         elif (match := STREAM.fullmatch(path)) and match[2]:
             _expect(method, "POST")
             await self._relay.stop(match[1], owner=await self._owner(scope, match[1], "stop"))
             await respond(send, 204, allowing)
         elif match:
             _expect(method, "GET", "HEAD")
-            await self._reattach(scope, receive, send, match[1], allowing)
+            return await self._reattach(scope, send, match[1], allowing)
         else:
             _expect(method, "GET", "HEAD")
             await self._file(scope, send, path.removeprefix("/") or PAGE, allowing)
+        return None
 
     async def _preflight(self, scope: Scope, send: Send, allowing: dict[str, str]) -> None:
         if not self._origins.admits(header(scope, b"origin")):
@@ -185,8 +194,8 @@ class Application:
             raise RefusedError("internal") from None
 
     async def _reattach(
-        self, scope: Scope, receive: Receive, send: Send, stream: str, allowing: dict[str, str]
-    ) -> None:
+        self, scope: Scope, send: Send, stream: str, allowing: dict[str, str]
+    ) -> Showing | None:
         owner = await self._owner(scope, stream, "attach")
         after = header(scope, b"last-event-id") or _parameter(scope, "last_event_id")
         format_ = _parameter(scope, "format") or "sseor"
@@ -199,23 +208,8 @@ class Application:
             await send(start(200, _stream_headers(viewer, allowing)))
             await send({"type": "http.response.body"})
         else:
-            await self._show(viewer, receive, send, allowing)
-
-    async def _show(self, viewer: Viewer, receive: Receive, send: Send, headers: dict[str, str]) -> None:
-        """Send what the viewer gives until it ends, or the client has gone."""
-        try:
-            async with anyio.create_task_group() as group:
-                viewer.cut_by(group.cancel_scope)
-                group.start_soon(_wait_for_end, receive, group.cancel_scope)
-                await send(start(200, _stream_headers(viewer, headers)))
-                async for data in viewer:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-                await send({"type": "http.response.body"})
-                group.cancel_scope.cancel()
-        except* OSError:  # how servers of ASGI 2.4 and later say that the client has gone
-            pass
-        finally:
-            viewer.leave()
+            return viewer, allowing
+        return None
 
     async def _file(self, scope: Scope, send: Send, name: str, allowing: dict[str, str]) -> None:
         with_body = scope["method"] != "HEAD"
@@ -231,10 +225,31 @@ class Application:
         await respond(send, 304 if known else 200, {**file.headers, **allowing}, body, with_body=with_body)
 
 
+async def _show(viewer: Viewer, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    """Send what the viewer gives until it ends, or the client has gone."""
+    # A scope and a task: a task group would take 1.1 KiB more for each idle connection.
+    with anyio.CancelScope() as scope:
+        viewer.cut_by(scope)
+        leave_alone = spawn(partial(_wait_for_end, receive, scope))
+        try:
+            await send(start(200, _stream_headers(viewer, headers)))
+            async for data in viewer:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body"})
+        except OSError:  # how servers of ASGI 2.4 and later say that the client has gone
+            pass
+        finally:
+            leave_alone()
+            viewer.leave()
+
+
 async def _wait_for_end(receive: Receive, scope: anyio.CancelScope) -> None:
     """Cancel the sending once the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except Exception as error:
+        logger.warning("a server cannot tell whether its client is there: %r", error)
     scope.cancel()
 
 

@@ -14,10 +14,11 @@ __all__ = ["spawn"]
 _tasks: set[asyncio.Task[None]] = set()  # an event loop alone would not keep a task alive
 
 
-def spawn(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a function, which is not to raise, beside everything else: until it returns or the event loop ends.
+def spawn(function: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
+    """Run a function, which is not to raise, beside everything else; return what cancels it.
 
-    Not in a task group: an application that is mounted in another is told of no beginning and no end.
+    It runs until it returns or the event loop ends. Not in a task group: an application that is mounted in another is
+    told of no beginning and no end.
     """
     context = contextvars.copy_context()
     try:
@@ -25,8 +26,15 @@ def spawn(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except RuntimeError:
         import trio
 
-        trio.lowlevel.spawn_system_task(function, context=context)
-        return
+        scope = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await function()
+
+        trio.lowlevel.spawn_system_task(run, context=context)
+        return scope.cancel
     task = loop.create_task(function(), context=context)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
+    return task.cancel

@@ -255,22 +255,22 @@ class Relay:
             log.unfollow(tail)
             raise RefusedError("wrong_stream")
 
-        def leave(viewer: Viewer) -> None:
-            log.unfollow(tail)
-            self._viewers.discard(viewer)
-            self._viewers_of[owner] -= 1
-            if not self._viewers_of[owner]:
-                del self._viewers_of[owner]
-            if own_run is not None:
-                own_run.stop()
-
-        viewer = Viewer(tail, number, writing, leave)
+        viewer = Viewer(tail, number, writing, self._left, log=log, owner=owner, run=own_run)
         self._viewers.add(viewer)
         self._viewers_of[owner] += 1
         if not self._looking:
             self._looking = True
             spawn(self._look_after_viewers)
         return viewer
+
+    def _left(self, viewer: Viewer) -> None:
+        viewer.log.unfollow(viewer.tail)
+        self._viewers.discard(viewer)
+        self._viewers_of[viewer.owner] -= 1
+        if not self._viewers_of[viewer.owner]:
+            del self._viewers_of[viewer.owner]
+        if viewer.run is not None:
+            viewer.run.stop()
 
     async def _look_after_viewers(self) -> None:
         """Send heartbeats and let go of those who take nothing, for all of them at once; ends with the last."""

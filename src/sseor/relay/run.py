@@ -15,7 +15,7 @@ from sseor.relay.codes import code_of
 from sseor.relay.smoothing import Smoother
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
+    from collections.abc import AsyncIterable
 
     from sseor.relay.limits import Limits
     from sseor.relay.log import Log, Writer
@@ -31,6 +31,7 @@ PARTING = 5.0
 """Seconds at most for the terminal record, and again for upstream to close."""
 
 PIECES = (Text, Reasoning, Refusal)
+CONTENT = (*PIECES, str)
 
 logger = logging.getLogger("sseor.relay")
 
@@ -108,32 +109,36 @@ class Run:
     async def _take(self, event: Relayed) -> None:
         if isinstance(event, Heartbeat):
             return
-        if isinstance(event, str):
-            event = Text(event)
         if self._smoother is None:
-            await self._give((event,))
-        elif isinstance(event, PIECES):
-            await self._give(self._smoother.add(event, anyio.current_time()))
-            if self._holding is not None and self._smoother.due is not None:
+            self._add(event)
+        else:
+            self._smooth(self._smoother, Text(event) if isinstance(event, str) else event)
+        await self._append()
+
+    def _smooth(self, smoother: Smoother, event: Relayed) -> None:
+        if isinstance(event, PIECES):
+            for piece in smoother.add(event, anyio.current_time()):
+                self._add(piece)
+            if self._holding is not None and smoother.due is not None:
                 self._holding.set()
         else:
-            await self._give((*self._smoother.flush(), event))
+            for piece in smoother.flush():
+                self._add(piece)
+            self._add(event)
 
-    async def _give(self, events: Sequence[Relayed]) -> None:
-        for event in events:
-            record = records.encode(event)
-            if isinstance(event, Finished):
-                if event.choice == 0:
-                    self._finish_reason = records.finish_word(event.reason)
-            else:
-                self._partial = self._partial or isinstance(event, PIECES)
-            self._bytes += len(record)
-            if self._bytes > self._limits.max_bytes:
-                self._fail("too_large", retryable=False)
-                self._scope.cancel()
-                return
+    def _add(self, event: Relayed) -> None:
+        record = records.encode(event)
+        if isinstance(event, Finished):
+            if event.choice == 0:
+                self._finish_reason = records.finish_word(event.reason)
+        elif not self._partial:
+            self._partial = isinstance(event, CONTENT)
+        self._bytes += len(record)
+        if self._bytes <= self._limits.max_bytes:
             self._pending.append(record)
-        await self._append()
+        else:
+            self._fail("too_large", retryable=False)
+            self._scope.cancel()
 
     async def _append(self) -> None:
         """Put what is pending into the log; what comes while the log is busy goes with its next batch."""
@@ -157,7 +162,9 @@ class Run:
                     await self._holding.wait()
                 else:
                     await anyio.sleep_until(due)
-                    await self._give(smoother.late(anyio.current_time()))
+                    for piece in smoother.late(anyio.current_time()):
+                        self._add(piece)
+                    await self._append()
         except Exception as error:
             self._fail_by(error)
             self._scope.cancel()
@@ -184,8 +191,8 @@ class Run:
     async def _conclude(self) -> None:
         with anyio.CancelScope(deadline=anyio.current_time() + PARTING, shield=True):
             try:
-                if self._smoother is not None:
-                    self._pending += map(records.encode, self._smoother.flush())
+                for piece in self._smoother.flush() if self._smoother is not None else ():
+                    self._add(piece)
                 await self._append()
             except Exception as error:
                 self._fail_by(error)

@@ -29,6 +29,13 @@ class _Choice:
         self.audio = {name: [audio[name]] for name in ("data", "transcript")}
         self.annotations: list[Any] = list(state.get("annotations", ()))
         self.finish_reason: str | None = state.get("finish_reason")
+        self._settled = 0
+
+    def settle(self) -> None:
+        """Join the pieces that came since the last time, but not all again: that would be quadratic."""
+        for pieces in (*self.texts.values(), *self.audio.values()):
+            pieces[self._settled :] = ["".join(pieces[self._settled :])]
+        self._settled += 1
 
     def call(self, index: int) -> dict[str, Any]:
         """Return the tool call at this place, empty at first."""
@@ -93,13 +100,15 @@ class Snapshot:
                 self._records[name] = record
 
     def _choice(self, record: Mapping[str, Any]) -> _Choice:
-        return self._choices.setdefault(record.get("choice", 0), _Choice())
+        number = record.get("choice", 0)
+        if number not in self._choices:
+            self._choices[number] = _Choice()
+        return self._choices[number]
 
     def settle(self) -> None:
-        """Join the pieces of texts, which take several times the room of what they hold."""
+        """Join the pieces that came since the last time: they take several times the room of what they hold."""
         for choice in self._choices.values():
-            for pieces in (*choice.texts.values(), *choice.audio.values()):
-                pieces[:] = ["".join(pieces)]
+            choice.settle()
 
     def to_record(self) -> dict[str, Any]:
         """Return the record that stands for all that were folded."""

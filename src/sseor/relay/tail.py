@@ -14,7 +14,7 @@ from sseor.chat import codec
 from sseor.relay.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
 __all__ = ["Batch", "Tail", "payload_of"]
 
@@ -41,6 +41,7 @@ class Tail:
         self.ended = False
         self.beats = 0
         self.last = 0
+        self._head = b"id: %b." % generation.encode()
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._blocks: list[bytes] = []
@@ -65,7 +66,7 @@ class Tail:
         """Give the next records, as `encode` wrote them, their numbers, and wake all who wait."""
         for record in records:
             self.last += 1
-            block = b"id: %b.%d\ndata: %b\n\n" % (self.generation.encode(), self.last, record)
+            block = b"%b%d\ndata: %b\n\n" % (self._head, self.last, record)
             self._blocks.append(block)
             self._block_bytes += len(block)
         if len(self._blocks) > self._max_records or self._block_bytes > self._max_bytes:
@@ -100,17 +101,16 @@ class Tail:
             self._newest = number, self._cut(number)
         return self._newest[1]
 
-    async def changed(self) -> None:
+    def changed(self) -> Awaitable[None]:
         """Wait for the next record, or beat."""
         if self._change is None:
             self._change = anyio.Event()
-        await self._change.wait()
+        return self._change.wait()  # no coroutine of its own: an idle viewer holds all that it waits in
 
     def _cut(self, number: int) -> Batch:
         if number < self.folded:
             if not self._snapshot_block:
-                head = b"id: %b.%d\ndata: " % (self.generation.encode(), self.folded)
-                self._snapshot_block = head + self.snapshot() + b"\n\n"
+                self._snapshot_block = b"%b%d\ndata: %b\n\n" % (self._head, self.folded, self.snapshot())
             return Batch([self._snapshot_block], self._snapshot_block, self.folded)
         start = number - self.folded
         end, size = start, 0

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from sseor.relay.formats import Format
+    from sseor.relay.log import Log
+    from sseor.relay.run import Run
     from sseor.relay.tail import Tail
 
 __all__ = ["HEADERS", "Viewer"]
@@ -29,7 +31,8 @@ HEADERS = {
 class Viewer:
     """Gives whole events, the first bytes at once; ends after the terminal record, or when it is told to leave.
 
-    It keeps its place in the stream and nothing else: one that is slow holds up nobody.
+    It keeps its place in the stream and nothing else: one that is slow holds up nobody. `run` is the run that serves
+    this viewer alone.
     """
 
     __slots__ = (
@@ -40,12 +43,28 @@ class Viewer:
         "_place",
         "_scope",
         "_writing",
+        "log",
+        "owner",
+        "run",
         "sending_since",
         "tail",
     )
 
-    def __init__(self, tail: Tail, place: int, writing: Format, leave: Callable[[Viewer], None]) -> None:
+    def __init__(
+        self,
+        tail: Tail,
+        place: int,
+        writing: Format,
+        leave: Callable[[Viewer], None],
+        *,
+        log: Log,
+        owner: str,
+        run: Run | None = None,
+    ) -> None:
         self.tail = tail
+        self.log = log
+        self.owner = owner
+        self.run = run
         self.sending_since: float | None = None
         self._place = place
         self._writing = writing
@@ -68,36 +87,30 @@ class Viewer:
 
     async def __anext__(self) -> bytes:
         self.sending_since = None
+        data = b"" if self._begun else self._writing.prelude
+        self._begun = True
         try:
-            data = await self._next()
+            while not self._left and not self._writing.over:
+                if (batch := self.tail.after(self._place)) is not None:
+                    self._place = batch.last
+                    data += self._writing.write(batch)
+                if data:
+                    break
+                if batch is None:
+                    if self.tail.ended:
+                        break
+                    beats = self.tail.beats
+                    await self.tail.changed()
+                    if beats != self.tail.beats:
+                        data = HEARTBEAT
         except BaseException:
             self.leave()
             raise
-        if data is None:
+        if not data or self._left:
             self.leave()
             raise StopAsyncIteration
         self.sending_since = anyio.current_time()
         return data
-
-    async def _next(self) -> bytes | None:
-        data = b"" if self._begun else self._writing.prelude
-        self._begun = True
-        while not self._left and not self._writing.over:
-            if (batch := self.tail.after(self._place)) is not None:
-                self._place = batch.last
-                data += self._writing.write(batch)
-                if data:
-                    return data
-            elif data:
-                return data
-            elif self.tail.ended:
-                return None
-            else:
-                beats = self.tail.beats
-                await self.tail.changed()
-                if beats != self.tail.beats and not self._left:
-                    data = HEARTBEAT
-        return data or None
 
     def leave(self) -> None:
         """Look no longer; the stream goes on."""
