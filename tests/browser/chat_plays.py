@@ -41,7 +41,9 @@ DONE_AND_MORE = b'data: [DONE]\n\ndata: {"choices":[{"delta":{"content":"never"}
 BUSY = {"error": {"code": 429, "message": "Provider returned error", "metadata": {"provider_name": "Chutes"}}}
 WHOLE = {
     "object": "chat.completion",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Low water"}, "finish_reason": "stop"}],
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Low water"}, "finish_reason": "stop"}
+    ],
     "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
 }
 AGAIN = play(*answer("Low", " water"))
@@ -86,17 +88,30 @@ PLAYS: dict[str, Respond] = {
     "unauthorized": play(Status(401, {"error": {"code": 401, "message": "User not found."}})),
     "busy": play(Status(429, BUSY, {"Retry-After": "3600"})),
     "busy-once": in_turn(play(Status(429, BUSY, {"Retry-After": "0.4"})), AGAIN),
-    "busy-until-a-date": in_turn(play(Status(503, {}, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"})), AGAIN),
-    "in-flight-budget": in_turn(play(Status(402, {"error": {"message": "budget"}}, {"Retry-After": "0"})), AGAIN),
+    "busy-until-a-date": in_turn(
+        play(Status(503, {}, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"})), AGAIN
+    ),
+    "in-flight-budget": in_turn(
+        play(Status(402, {"error": {"message": "budget"}}, {"Retry-After": "0"})), AGAIN
+    ),
     "payment": play(Status(402, {"error": {"code": 402, "message": "Insufficient credits"}})),
     "down": play(Status(502, "error code: 502")),
     "down-in-html": play(Status(502, b"<html><h1>Bad gateway</h1></html>", {"Content-Type": "text/html"})),
     "redirect": play(Status(307, b"", {"Location": "http://127.0.0.1:9/elsewhere"})),
     "error-first": in_turn(
-        play(Fail(429, "slow down", {"error_type": "rate_limit_exceeded", "retry_after_seconds": 0.2}, choices=False)),
+        play(
+            Fail(
+                429,
+                "slow down",
+                {"error_type": "rate_limit_exceeded", "retry_after_seconds": 0.2},
+                choices=False,
+            )
+        ),
         AGAIN,
     ),
-    "error-after-text": play(Say("Low"), Fail(502, "Upstream closed", {"provider_name": "Novita"}), Silence()),
+    "error-after-text": play(
+        Say("Low"), Fail(502, "Upstream closed", {"provider_name": "Novita"}), Silence()
+    ),
     "error-as-text": play(Event({"error": "the model has gone"})),
     "error-null": play(Event({"error": None, "choices": [{"delta": {"content": "Low"}}]}), Finish()),
     "finish-error": play(Say("Low"), Finish("error")),
@@ -111,13 +126,22 @@ PLAYS: dict[str, Respond] = {
     "not-a-number": play(
         Event('{"choices":[{"delta":{"content":"NaN is \\"NaN\\""},"logprobs":{"v":NaN}}]}'), Finish()
     ),
-    "noise": play(Event(""), Event(": OPENROUTER PROCESSING"), Body(b"event: ping\ndata: {}\n\n"), *answer("Low")),
+    "noise": play(
+        Event(""), Event(": OPENROUTER PROCESSING"), Body(b"event: ping\ndata: {}\n\n"), *answer("Low")
+    ),
     "no-blank-lines": play(
-        Body(b'data: {"choices":[{"delta":{"content":"Low"}}]}\ndata: {"choices":[{"delta":{"content":" water"}}]}\n\n'),
+        Body(
+            b'data: {"choices":[{"delta":{"content":"Low"}}]}\ndata: {"choices":[{"delta":{"content":" water"}}]}\n\n'
+        ),
         Finish(),
     ),
     "parts": play(
-        chunk([{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Low"}]),
+        chunk(
+            [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+                {"type": "text", "text": "Low"},
+            ]
+        ),
         chunk([{"type": "reference", "reference_ids": [1]}]),
         Finish(),
     ),
@@ -139,15 +163,24 @@ PLAYS: dict[str, Respond] = {
         Finish("tool_calls"),
     ),
     "two-choices": play(
-        chunk("Low", index=0), chunk("High", index=1), Event({"choices": [{"index": 0, "finish_reason": "stop"}]})
+        chunk("Low", index=0),
+        chunk("High", index=1),
+        Event({"choices": [{"index": 0, "finish_reason": "stop"}]}),
     ),
     "running-usage": play(
         Event({"choices": [{"delta": {"content": "Low"}}], "usage": {"completion_tokens": 1}}),
         Event({"choices": [{"delta": {}}], "usage": {"completion_tokens": 1}}),
-        Event({"choices": [{"delta": {"content": " water"}, "finish_reason": "STOP"}], "usage": {"completion_tokens": 2}}),
+        Event(
+            {
+                "choices": [{"delta": {"content": " water"}, "finish_reason": "STOP"}],
+                "usage": {"completion_tokens": 2},
+            }
+        ),
     ),
     "huge": play(Say("Low"), Say("x" * 5000), Finish()),
-    "broken-http": play(Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nZZ")),
+    "broken-http": play(
+        Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nZZ")
+    ),
 }
 
 

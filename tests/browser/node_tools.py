@@ -27,7 +27,11 @@ def node(*arguments: str | Path, cwd: Path = ROOT, timeout: float = 90, **enviro
 
 
 def run(
-    program: str, *arguments: str | Path, cwd: Path, timeout: float = 90, environment: Mapping[str, str] | None = None
+    program: str,
+    *arguments: str | Path,
+    cwd: Path,
+    timeout: float = 90,
+    environment: Mapping[str, str] | None = None,
 ) -> str:
     """Run a program and return what it printed."""
     if shutil.which(program) is None:

@@ -15,7 +15,15 @@ from browser.node_tools import MODULES, ROOT, node, npm_install, run
 import sseor
 from sseor.testing import Cut, Heartbeats, LoopbackServer, Say, answer, play
 
-STRICT = ("--strict", "--module", "nodenext", "--target", "es2022", "--noUnusedLocals", "--noUnusedParameters")
+STRICT = (
+    "--strict",
+    "--module",
+    "nodenext",
+    "--target",
+    "es2022",
+    "--noUnusedLocals",
+    "--noUnusedParameters",
+)
 CHECKED = ("--noEmit", "--allowJs", "--checkJs", "--lib", "es2022,dom,dom.iterable", "--types", "")
 
 
@@ -60,7 +68,9 @@ def test_the_installed_package_can_be_imported(project: Path) -> None:
     program = 'const { streamChat, Decoder, startStream } = await import("sseor");'
     program += 'const { attach } = await import("sseor/relay");'
     program += "console.log([streamChat, Decoder, startStream, attach].map((value) => typeof value).join())"
-    assert node("--input-type=module", "--eval", program, cwd=project) == "function,function,function,function\n"
+    assert (
+        node("--input-type=module", "--eval", program, cwd=project) == "function,function,function,function\n"
+    )
 
 
 def test_the_example_compiles_strictly_and_runs(project: Path) -> None:
@@ -72,7 +82,10 @@ def test_the_example_compiles_strictly_and_runs(project: Path) -> None:
     with LoopbackServer(play(Heartbeats(0.1), *answer("Low", " water"))) as server:
         printed = node("stream.js", cwd=project, SSEOR_BASE_URL=server.base_url)
     assert re.fullmatch(r"Low water\nstop: \d+ tokens, \$[\d.e-]+\n", printed)
-    with LoopbackServer(play(Say("Low"), Cut())) as server, pytest.raises(AssertionError, match="3 characters had come"):
+    with (
+        LoopbackServer(play(Say("Low"), Cut())) as server,
+        pytest.raises(AssertionError, match="3 characters had come"),
+    ):
         node("stream.js", cwd=project, SSEOR_BASE_URL=server.base_url)
 
 

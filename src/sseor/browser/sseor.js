@@ -419,9 +419,11 @@ class RelayStream {
       call(this.#options.onState, "open");
       const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
       const decoder = new Decoder();
-      for (let read = await reader.read(); !read.done && this.#ending === null; read = await reader.read()) {
+      while (this.#ending === null) {
+        const { done, value } = await unlessAborted(reader.read(), this.#connection.signal);
+        if (done) break;
         this.#lastByte = Date.now();
-        for (const item of decoder.feed(read.value)) {
+        for (const item of decoder.feed(value)) {
           if (item.type === "event" && this.#ending === null) this.#take(item);
         }
         this.#reconnectionTime = decoder.reconnectionTime ?? this.#reconnectionTime;
@@ -715,6 +717,23 @@ function call(callback, value) {
       throw error;
     });
   }
+}
+
+/**
+ * Wait for `promise`, but not beyond an abort: in Node 20 a read that comes after one may never settle.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal} signal
+ * @returns {Promise<T>}
+ */
+function unlessAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    if (signal.aborted) onAbort();
+  });
 }
 
 /**
