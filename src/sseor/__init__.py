@@ -43,12 +43,15 @@ if TYPE_CHECKING:
     from .client.asynchronous import AsyncClient as AsyncClient
     from .client.asynchronous import AsyncStream as AsyncStream
     from .client.asynchronous import atext as atext
+    from .client.saving import load as load
+    from .client.saving import save as save
     from .client.sync import Client as Client
     from .client.sync import Stream as Stream
     from .client.sync import text as text
     from .errors import SseorError as SseorError
     from .metrics import MetricsLog as MetricsLog
     from .stream import RetryPolicy as RetryPolicy
+    from .stream import Settlement as Settlement
     from .stream import Timeouts as Timeouts
     from .wire import Comment as Comment
     from .wire import Decoder as Decoder
@@ -63,10 +66,11 @@ _HOMES = {
         "Verdict", "tool_result",
     ),
     "client.asynchronous": ("AsyncClient", "AsyncStream", "atext"),
+    "client.saving": ("load", "save"),
     "client.sync": ("Client", "Stream", "text"),
     "errors": ("SseorError",),
     "metrics": ("MetricsLog",),
-    "stream": ("RetryPolicy", "Timeouts"),
+    "stream": ("RetryPolicy", "Settlement", "Timeouts"),
     "wire": ("Comment", "Decoder", "Event", "encode"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sseor.stream.billing import stops_when_left, warning_when_left
@@ -26,6 +28,16 @@ from sseor.stream.billing import stops_when_left, warning_when_left
 def test_providers_are_found_as_they_are_written(provider: str | None, stops: bool | None) -> None:
     """Case, blanks and dots make no difference, and an unknown provider is unknown."""
     assert stops_when_left(provider) is stops
+
+
+def test_the_page_and_the_table_agree() -> None:
+    """Each provider that docs/billing.md lists is known, and on the side on which the page lists it."""
+    page = (Path(__file__).parents[2] / "docs" / "billing.md").read_text()
+    _, stopping, _, going_on, *_ = page.partition("when you leave\n\n")[2].split("\n\n")
+    for text, stops in ((stopping, True), (going_on, False)):
+        names = [name.strip() for name in text.split(",")]
+        assert len(names) > 20
+        assert {name: stops_when_left(name) for name in names} == dict.fromkeys(names, stops)
 
 
 def test_the_warning_names_the_provider() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseor.chat import CompletedChoice, Completion, ToolCall, Usage, Verdict
+from sseor.chat import CompletedChoice, Completion, Generation, ToolCall, Usage, Verdict
 from sseor.stream.settlement import Seen, Settlement, in_total, record_in, seen_in
 
 RECORD: dict[str, Any] = {
@@ -140,6 +140,39 @@ def test_a_finished_answer_with_usage_is_final() -> None:
     settlement = seen.final()
     assert settlement is not None
     assert (settlement.label, settlement.cost, settlement.generation_id) == ("final", 0.1, "gen-1")
+
+
+def test_each_generation_of_an_answer_is_settled_by_itself() -> None:
+    """One that was cut, one that finished, and the one at hand: each with its own id, usage and text."""
+    cut = Generation("gen-1", "m", "Groq", characters=5, error="StallError: …")
+    continued = Generation("gen-2", "m", "OpenAI", Usage({"cost": 0.1}), "length", 7)
+    parts = seen_in(
+        Completion(
+            [CompletedChoice(text="x" * 20)],
+            generation_id="gen-3",
+            provider="Groq",
+            usage=Usage({"cost": 0.1}),
+            generations=[cut, continued],
+        )
+    )
+    assert [(one.generation_id, one.finished, one.characters) for one in parts] == [
+        ("gen-1", False, 5),
+        ("gen-2", True, 7),
+        ("gen-3", False, 8),
+    ]
+    finals = [one.final() for one in parts]
+    assert [one and one.cost for one in finals] == [None, 0.1, None]
+    assert parts[2].usage is None
+    assert len(seen_in(answer(generation_id="gen-2", generations=[cut, continued]))) == 2
+    assert len(seen_in(answer(generation_id=None, generations=[cut, continued]))) == 2
+    failed = Generation("gen-9", finish_reason="stop", usage=Usage({"cost": 1}), error="GenerationError: …")
+    assert seen_in(answer(generations=[failed, continued]))[0].final() is None
+
+
+def test_a_single_generation_is_the_answer_itself() -> None:
+    """What the list says of it the answer says better."""
+    (seen,) = seen_in(answer(generations=[Generation("gen-1", characters=1)]))
+    assert (seen.finished, seen.characters) == (True, 10)
 
 
 def test_usage_before_a_cut_is_an_estimate() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from stages import EXPIRY, SECRET, with_settings
 
-from sseor.chat import CompletedChoice, Completion, Usage, Verdict
+from sseor.chat import CompletedChoice, Completion, Generation, Usage, Verdict
 from sseor.errors import ConfigError, ConnectError, MisuseError, ProtocolError, SseorError, StatusError
 from sseor.stream import Expired, Failed, Head, Open, Pause, Read, Settlement, Timeouts
 from sseor.stream.settling import ASK_SECONDS, PATIENCE, Settling
@@ -245,3 +245,23 @@ def test_what_is_no_patience(patience: Any) -> None:
     """Patience has an end."""
     with pytest.raises(ConfigError, match="patience"):
         Settling("gen-1", patience, with_settings())
+
+
+def test_several_generations_are_asked_for_in_rounds() -> None:
+    """Each round asks for those without a record, within one patience; the sum is labelled by the least sure."""
+    generations = [
+        Generation("gen-1", provider="Groq", characters=8, error="StallError: …"),
+        Generation("gen-2", usage=Usage({"cost": 0.5, "completion_tokens": 3}), finish_reason="length"),
+        Generation("gen-3", characters=4, error="StallError: …"),
+    ]
+    cut = Completion(CUT.choices, generation_id="gen-3", generations=generations)
+    office = Office(NOT_YET, found(), found())
+    settlement = office.settle(cut)
+    assert [step.path[-5:] for step in office.opened] == ["gen-1", "gen-3", "gen-1"]
+    assert [part.label for part in settlement.generations] == ["settled", "final", "settled"]
+    assert (settlement.label, settlement.cost) == ("settled", 1.0)
+    office = Office(found(), NOT_YET)
+    settlement = office.settle(cut, patience=2)
+    assert [part.label for part in settlement.generations] == ["settled", "final", "estimated"]
+    assert (settlement.label, settlement.cost) == ("estimated", None)
+    assert settlement.usage == Usage({"completion_tokens": 6})

@@ -46,6 +46,15 @@ def finished(completion: sseor.Completion) -> str:
     return f"{completion.text.upper()} {completion.verdict} {when}"
 
 
+def settled(client: sseor.Client, partial: sseor.Completion) -> str:
+    """Settle an answer, and keep it."""
+    settlement = client.settle(partial, patience=60)
+    sseor.save(partial, "answer.json")
+    cost = settlement.cost or 0.0
+    counted = settlement.usage.completion_tokens if settlement.usage is not None else None
+    return f"{settlement.label.upper()} {cost + 1} {counted} {sseor.load('answer.json').text.upper()}"
+
+
 def failed(error: sseor.errors.StallError) -> float:
     """Look at an error."""
     return error.waited + (len(error.partial.text) if error.partial is not None else 0)

@@ -7,12 +7,12 @@ is negative, no number or missing is unknown.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from sseor.chat import Completion, Usage
+from sseor.chat import Completion, Generation, Usage
 from sseor.chat.text import clean_value, printable
 from sseor.chat.view import as_index
 
@@ -128,23 +128,38 @@ class Seen:
 
 
 def seen_in(completion: Completion) -> list[Seen]:
-    """Return what is known of the generations that made an answer."""
-    return [
-        Seen(
-            completion.generation_id,
-            completion.verdict.complete,
-            completion.usage,
-            completion.model,
-            completion.provider,
-            sum(
-                len(choice.text)
-                + len(choice.reasoning)
-                + len(choice.refusal)
-                + sum(len(call.arguments) for call in choice.tool_calls)
-                for choice in completion.choices
-            ),
-        )
-    ]
+    """Return what is known of the generations that made an answer, the one at hand last."""
+    listed = completion.generations
+    here = completion.generation_id
+    if all(one.id == here for one in listed):
+        return [_seen_alone(completion)]
+    seen = [_seen_of(one) for one in listed]
+    if here is not None and all(one.id != here for one in listed):
+        characters = max(0, len(completion.text) - sum(one.characters for one in listed))
+        seen.append(Seen(here, False, None, completion.model, completion.provider, characters))
+    return seen
+
+
+def _seen_alone(completion: Completion) -> Seen:
+    return Seen(
+        completion.generation_id,
+        completion.verdict.complete,
+        completion.usage,
+        completion.model,
+        completion.provider,
+        sum(
+            len(choice.text)
+            + len(choice.reasoning)
+            + len(choice.refusal)
+            + sum(len(call.arguments) for call in choice.tool_calls)
+            for choice in completion.choices
+        ),
+    )
+
+
+def _seen_of(one: Generation) -> Seen:
+    finished = one.finish_reason is not None and not one.error
+    return Seen(one.id, finished, one.usage, one.model, one.provider, one.characters)
 
 
 def record_in(document: object, generation_id: str) -> Mapping[str, Any] | None:
@@ -174,25 +189,19 @@ def in_total(parts: Sequence[Settlement]) -> Settlement:
     )
 
 
-_COUNTS: dict[str, Callable[[Usage], int | None]] = {
-    "prompt_tokens": lambda usage: usage.prompt_tokens,
-    "completion_tokens": lambda usage: usage.completion_tokens,
-    "total_tokens": lambda usage: usage.total_tokens,
-}
-
-
 def _summed(usages: Sequence[Usage | None]) -> Usage:
     """Return the sum of usages, without the figures that one of them lacks: a part is no total."""
-    known = [usage or Usage({}) for usage in usages]
-    raw: dict[str, Any] = {}
-    for name, count in _COUNTS.items():
-        counts = [count(usage) for usage in known]
-        if None not in counts:
-            raw[name] = sum(number for number in counts if number is not None)
-    costs = [usage.cost_decimal for usage in known]
-    if None not in costs:
-        raw["cost"] = float(sum(cost for cost in costs if cost is not None))
-    return Usage(raw)
+    known = [usage for usage in usages if usage is not None]
+    total = Usage.summed(known)
+    if total is None or len(known) < len(usages):
+        return Usage({})
+    return Usage(
+        {
+            name: value
+            for name, value in total.raw.items()
+            if all(usage.raw.get(name) is not None for usage in known)
+        }
+    )
 
 
 def _usage_of(record: Mapping[str, Any]) -> Usage:
