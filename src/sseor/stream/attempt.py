@@ -7,15 +7,13 @@ they fail is handed out before the failure is raised.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Any
 
 from sseor.chat import (
     Accumulator,
-    Chunk,
     Finished,
     Heartbeat,
-    StreamEvent,
     Text,
     Timeline,
     UsageReport,
@@ -78,10 +76,18 @@ class Attempt:
         response = self._response = Body(
             head.headers, max_event_bytes=self._settings.max_event_bytes, lenient=self._settings.lenient
         )
-        while not response.done and (data := (yield from self._read_more())) is not None:
-            batch = self._take(response.feed(data) if data else response.end())
+        while not response.done:
+            try:
+                data, self.now = yield Read(self._watchdog.deadline())
+            except (Expired, Failed) as signal:
+                self.now = signal.now
+                if self._watchdog.phase == "finished":  # a finished answer needs no more waiting
+                    break
+                error = self._error_of(signal)
+                raise error from error.__cause__
+            batch = self._take(data)
             if batch:
-                yield from self.deliver(batch)
+                self._caller_is_back((yield Deliver(batch)))
             if self._failure is not None:
                 raise self._failure
             if not data:
@@ -90,10 +96,13 @@ class Attempt:
         yield from self._finish()
 
     def deliver(self, batch: list[Any]) -> Generator[Step, Any, None]:
-        """Hand these to the caller, whose own time counts for nobody."""
-        since = self.now
-        self.now = yield Deliver(batch)
-        took = self.now - since
+        """Hand these to the caller."""
+        self._caller_is_back((yield Deliver(batch)))
+
+    def _caller_is_back(self, now: float) -> None:
+        """Note that the caller wants more: its own time counts for nobody."""
+        took = now - self.now
+        self.now = now
         self._timeline.caller_took(took)
         self._watchdog.caller_took(took)
 
@@ -122,12 +131,10 @@ class Attempt:
         connect = self._settings.timeouts.connect
         try:
             head: Head = yield Open(self._request_body, connect, self._watchdog.deadline())
-        except Expired as expiry:
-            self.now = expiry.now
-            raise self._watchdog.expired(expiry.now) from None
-        except Failed as failure:
-            self.now = failure.now
-            raise failure.error from failure.error.__cause__
+        except (Expired, Failed) as signal:
+            self.now = signal.now
+            error = self._error_of(signal)
+            raise error from error.__cause__
         self.now = head.now
         self._watchdog.head()
         cache_hit = head.headers.get("x-openrouter-cache-status", "").strip().upper() == "HIT"
@@ -138,59 +145,44 @@ class Attempt:
             self.promised_id = promised
         return head
 
-    def _read_more(self) -> Generator[Step, Any, bytes | None]:
-        """Read once: bytes, b"" at the end of the body, or None when a finished answer needs no more waiting."""
-        try:
-            data, self.now = yield Read(self._watchdog.deadline())
-        except Expired as expiry:
-            self.now = expiry.now
-            if self._watchdog.phase == "finished":
-                return None
-            raise self._watchdog.expired(expiry.now) from None
-        except Failed as failure:
-            self.now = failure.now
-            if self._watchdog.phase == "finished":
-                return None
-            raise failure.error from failure.error.__cause__
-        if data and self._timeline.awaits_byte:
-            self._timeline.byte_came(self._timeline.since_start(self.now))
-        self._watchdog.bytes(self.now)
-        return bytes(data)
+    def _error_of(self, signal: Expired | Failed) -> SseorError:
+        return self._watchdog.expired(signal.now) if isinstance(signal, Expired) else signal.error
 
-    def _take(self, items: Iterable[Comment | Chunk]) -> list[Any]:
+    def _take(self, data: bytes) -> list[Any]:
         """Add what came to the answer and return what the caller is to get; a failure waits until that is delivered."""
+        response, timeline, watchdog, now = self._response, self._timeline, self._watchdog, self.now
+        assert response is not None
+        accumulator, as_chunks = self.accumulator, self._as_chunks
+        moment = timeline.since_start(now)
+        if timeline.awaits_byte and data:
+            timeline.byte_came(moment)
+        watchdog.bytes(now)
         batch: list[Any] = []
         try:
-            for item in items:
-                self._watchdog.alive(self.now)
+            for item in response.feed(data) if data else response.end():
+                watchdog.alive(now)
                 if isinstance(item, Comment):
-                    self._timeline.heartbeat(self._timeline.since_start(self.now))
-                    if not self._as_chunks:
-                        batch.append(Heartbeat(self._watchdog.waited(self.now), self._watchdog.phase))
+                    timeline.heartbeat(moment)
+                    if not as_chunks:
+                        batch.append(Heartbeat(watchdog.waited(now), watchdog.phase))
                     continue
-                events = self.accumulator.add(item)
-                self._note(events)
-                if self._as_chunks:
+                events = accumulator.add(item)
+                timeline.chunk(moment)
+                for event in events:
+                    watchdog.progress(now)
+                    if not isinstance(event, (Finished, UsageReport)):
+                        timeline.token(moment, visible=isinstance(event, Text))
+                if accumulator.finished:
+                    watchdog.finished(now)
+                if as_chunks:
                     batch.append(item)
                 else:
-                    batch.extend(events)
-                failure = self.accumulator.failure
-                if failure is not None:
-                    raise failed_generation(failure)
+                    batch += events
+                if accumulator.failure is not None:
+                    raise failed_generation(accumulator.failure)
         except SseorError as error:
             self._failure = error
         return batch
-
-    def _note(self, events: Iterable[StreamEvent]) -> None:
-        """Tell the timeline and the watchdog what a chunk brought."""
-        timeline, now = self._timeline, self._timeline.since_start(self.now)
-        timeline.chunk(now)
-        for event in events:
-            self._watchdog.progress(self.now)
-            if not isinstance(event, (Finished, UsageReport)):
-                timeline.token(now, visible=isinstance(event, Text))
-        if self.accumulator.finished:
-            self._watchdog.finished(self.now)
 
     def _finish(self) -> Generator[Step, Any, None]:
         """Judge how the body ended; after `[DONE]` read a little on, so that the connection can be used again."""

@@ -38,14 +38,14 @@ class Open:
     path: str = "/chat/completions"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """Wait for bytes of the body, until `deadline` on the shell's clock."""
 
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deliver:
     """Hand these to the caller, in order."""
 

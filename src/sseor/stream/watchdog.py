@@ -21,6 +21,12 @@ FINISH_GRACE = 2.0
 Phase = Literal["headers", "first_token", "streaming", "finished"]
 Timer = Literal["silence", "first_token", "stall", "total", "grace"]
 
+_TIMERS: dict[Phase, Timer] = {
+    "headers": "first_token",
+    "first_token": "first_token",
+    "streaming": "stall",
+    "finished": "grace",
+}
 _SENTENCES: dict[str, str] = {
     "silence": "the connection fell silent: not a byte, not even a heartbeat",
     "first_token": "no first token",
@@ -63,17 +69,17 @@ class Watchdog:
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         self.timeouts = timeouts
-        self.phase: Phase = "headers"
+        self.phase: Phase
         self._began = now
-        self._total_at = math.inf if timeouts.total is None else now + timeouts.total
-        self._progress_at = now
-        self._byte_at: float | None = None
+        self._total_at = now + _seconds(timeouts.total)
+        self.attempt(now)
 
     def attempt(self, now: float) -> None:
         """Note that a request is about to be sent."""
-        self.phase = "headers"
         self._progress_at = now
-        self._byte_at = None
+        self._byte_at = math.inf  # until the first sign of life
+        self._enter("headers", _seconds(self.timeouts.first_token))
+        self._silence = _seconds(self.timeouts.silence)
 
     def head(self) -> None:
         """Note that the response head came: a sign of life, but no progress."""
@@ -85,26 +91,26 @@ class Watchdog:
 
     def bytes(self, now: float) -> None:
         """Note that bytes of the body came, whatever they are."""
-        if self._byte_at is not None:
+        if self._byte_at < math.inf:
             self._byte_at = now
 
     def progress(self, now: float) -> None:
         """Note that the answer moved on."""
         self._progress_at = now
-        if self.phase != "finished":
-            self.phase = "streaming"
+        if self.phase not in ("streaming", "finished"):
+            self._enter("streaming", _seconds(self.timeouts.stall))
 
     def finished(self, now: float) -> None:
         """Note that every choice has its finish reason: what is still missing gets a short grace."""
         if self.phase != "finished":
-            self.phase = "finished"
             self._progress_at = now
+            self._enter("finished", FINISH_GRACE)
+            self._silence = math.inf
 
     def caller_took(self, seconds: float) -> None:
         """Leave the caller's own time out of every timer but `total`."""
         self._progress_at += seconds
-        if self._byte_at is not None:
-            self._byte_at += seconds
+        self._byte_at += seconds
 
     def left(self, now: float) -> float:
         """Return the seconds left of the whole budget."""
@@ -116,12 +122,16 @@ class Watchdog:
 
     def deadline(self) -> float:
         """Return when to wake, on the clock of `now`; infinity when no timer runs."""
-        return min(self._timers().values())
+        return min(self._total_at, self._progress_at + self._patience, self._byte_at + self._silence)
 
     def nearest(self) -> Timer:
         """Return the timer that `deadline` belongs to."""
-        timers = self._timers()
-        return min(timers, key=lambda timer: timers[timer])
+        deadline = self.deadline()
+        if deadline == self._total_at:
+            return "total"
+        if deadline < self._progress_at + self._patience:
+            return "silence"
+        return _TIMERS[self.phase]
 
     def expired(self, now: float) -> StallError | DeadlineError:
         """Return the error for the deadline that has passed."""
@@ -129,19 +139,13 @@ class Watchdog:
         if timer == "total":
             waited = now - self._began
             return DeadlineError(f"the total deadline passed after {waited:.1f} s", waited=waited)
-        since = self._byte_at if timer == "silence" and self._byte_at is not None else self._progress_at
-        waited = now - since
+        waited = now - (self._byte_at if timer == "silence" else self._progress_at)
         return StallError(f"{_SENTENCES[timer]} for {waited:.1f} s", timer=timer, waited=waited)
 
-    def _timers(self) -> dict[Timer, float]:
-        limits = self.timeouts
-        timers: dict[Timer, float] = {"total": self._total_at}
-        if self.phase == "finished":
-            timers["grace"] = self._progress_at + FINISH_GRACE
-            return timers
-        timer: Timer = "stall" if self.phase == "streaming" else "first_token"
-        limit = limits.stall if timer == "stall" else limits.first_token
-        timers[timer] = math.inf if limit is None else self._progress_at + limit
-        if self._byte_at is not None and limits.silence is not None:
-            timers["silence"] = self._byte_at + limits.silence
-        return timers
+    def _enter(self, phase: Phase, patience: float) -> None:
+        self.phase = phase
+        self._patience = patience
+
+
+def _seconds(limit: float | None) -> float:
+    return math.inf if limit is None else limit
