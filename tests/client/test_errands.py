@@ -86,7 +86,8 @@ def test_a_whole_answer_is_final(shell: str) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_failures_that_pass_are_waited_out(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not found, full and failing servers and a lost connection are asked again, at the time they name."""
-    monkeypatch.setattr(settling, "WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(settling, "WAITS", ())
+    monkeypatch.setattr(settling, "LATER_WAIT", 0.01)
 
     def lost(exchange: Exchange) -> None:
         exchange.raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
