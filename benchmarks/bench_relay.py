@@ -221,8 +221,8 @@ async def read(port: int, plan: dict[str, Any], viewers: int) -> float:
     events = sum(reader.events for reader in readers)
     if not 0.97 * expected <= events <= expected:  # an `id:` cut in two by a read is not counted
         raise AssertionError(f"{events} of {expected} events came")
-    used: float = after["cpu"] - (opened if viewers > 1 else before)["cpu"]
-    return used / expected * 1e6
+    used = after["cpu"] - (opened if viewers > 1 else before)["cpu"]
+    return float(used / expected * 1e6)
 
 
 async def idle(port: int, connections: int) -> float:

@@ -1,0 +1,121 @@
+"""`sseor.relay.tail`: records numbered and written once, folded when they are too many, and whoever waits is woken."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sseor.relay.snapshot import Snapshot
+from sseor.relay.tail import WRITE, Tail, payload_of
+from sseor.wire import Decoder, Event
+
+
+def text(word: str) -> bytes:
+    """Return a record of text."""
+    return json.dumps({"type": "text", "text": word}).encode()
+
+
+def rest(tail: Tail, after: int) -> list[Event]:
+    """Return the events that follow a number, as a decoder sees them."""
+    data = b""
+    while (batch := tail.after(after)) is not None:
+        assert batch.data == b"".join(batch.blocks)
+        data += batch.data
+        after = batch.last
+    return [event for event in Decoder().feed(data) if isinstance(event, Event)]
+
+
+@given(st.lists(st.text(max_size=5), max_size=60), st.integers(1, 20), st.integers(0, 60))
+def test_nothing_is_lost_wherever_a_reader_begins(words: list[str], kept: int, begin: int) -> None:
+    """What a reader had and gets is the whole text, numbers have no gap, and a snapshot stands only at the start."""
+    tail = Tail("s", "g", max_records=kept)
+    for word in words:
+        tail.add([text(word)])
+    begin = min(begin, len(words))
+    events = rest(tail, begin)
+    numbers = [int(str(event.id).partition(".")[2]) for event in events]
+    if not events:
+        assert begin == len(words)
+        return
+    kinds = [json.loads(event.data)["type"] for event in events]
+    assert numbers == list(range(numbers[0], len(words) + 1))
+    assert set(kinds[1:]) <= {"text"}
+    assert (kinds[0] == "snapshot") == (begin < tail.folded)
+    snapshot = Snapshot()
+    for event in [
+        *({"type": "text", "text": word} for word in words[:begin]),
+        *(json.loads(e.data) for e in events),
+    ]:
+        snapshot.fold(event)
+    assert snapshot.to_record()["choices"][0]["text"] == "".join(words)
+
+
+def test_bytes_bound_what_is_kept() -> None:
+    """Large records are folded before there are many; the newest stays whatever its size."""
+    tail = Tail("s", "g", max_bytes=1000)
+    for _ in range(10):
+        tail.add([text("x" * 300)])
+    assert tail.last - tail.folded <= 3
+    tail.add([text("y" * 5000)])
+    assert tail.folded == 10
+    assert [json.loads(event.data)["type"] for event in rest(tail, 10)] == ["text"]
+    assert tail.size > 8000
+
+
+def test_one_write_is_bounded_and_shared() -> None:
+    """A batch holds what fits into one write, or one event; viewers at the same place get the same bytes object."""
+    tail = Tail("s", "g", max_bytes=1 << 20)
+    tail.add([text("x" * 30_000)] * 4)
+    batch = tail.after(0)
+    assert batch is not None
+    assert (len(batch.blocks), batch.last) == (2, 2)
+    assert len(batch.data) <= WRITE
+    assert tail.after(0) is batch
+    tail.add([text("x" * 200_000)])
+    large = tail.after(4)
+    assert large is not None
+    assert len(large.data) > WRITE
+    assert tail.after(5) is None
+
+
+def test_a_tail_begins_with_a_snapshot_that_was_kept() -> None:
+    """Restored, it numbers on from there, and gives the snapshot to whoever needs it."""
+    first = Tail("s", "g", max_records=2)
+    for word in "abcdef":
+        first.add([text(word)])
+    second = Tail("s", "g")
+    second.restore(first.snapshot(), first.folded)
+    second.add([payload_of(block) for block in first.after(first.folded).blocks])  # type: ignore[union-attr]
+    assert [event.data for event in rest(second, 0)] == [event.data for event in rest(first, 0)]
+    assert (second.last, second.folded) == (first.last, first.folded)
+
+
+@pytest.mark.anyio
+async def test_whoever_waits_is_woken() -> None:
+    """A record, the end, a beat and a bare wake each wake all who wait."""
+    tail = Tail("s", "g")
+    woken: list[int] = []
+
+    async def wait(number: int) -> None:
+        for _ in range(4):
+            await tail.changed()
+            woken.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(wait, number)
+        for act in (
+            lambda: tail.add([text("a")]),
+            tail.beat,
+            tail.wake,
+            lambda: tail.end(b'{"type":"done"}'),
+        ):
+            await anyio.wait_all_tasks_blocked()
+            act()
+    assert len(woken) == 12
+    assert tail.ended
+    assert tail.beats == 1
