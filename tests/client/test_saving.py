@@ -419,6 +419,23 @@ def test_a_folder_in_which_nothing_can_be_written(tmp_path: Path, monkeypatch: p
         Saver(tmp_path / "answer.json")
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Network file systems refuse it; the answer is saved all the same."""
+    fsync = os.fsync
+
+    def of_files_only(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(number, "not for folders")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    save(partial(), tmp_path / "answer.json")
+    assert load(tmp_path / "answer.json") == partial()
+
+
 def test_folders_are_not_flushed_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They cannot be opened there."""
     monkeypatch.setattr(saving, "ON_WINDOWS", True)

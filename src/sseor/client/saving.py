@@ -34,6 +34,9 @@ _HEAD = re.compile(re.escape(_OPENING) + rb'"version":([0-9]{1,9}),')
 _DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})","completion":')
 _TAIL = b"}\n"
 
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
+"""What network and user-space file systems say that cannot flush a folder; there is nothing more to be done on them."""
+
 Path = str | os.PathLike[str]
 """What names a file."""
 
@@ -243,6 +246,9 @@ def _sync_folder(folder: str) -> None:
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(number)
 
