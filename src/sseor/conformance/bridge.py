@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from sseor.conformance.protocol import PROTOCOL_VERSION
 
-__all__ = ["FactoryError", "answer_plays", "load_factory"]
+__all__ = ["FactoryError", "answer", "answer_plays", "load_factory"]
 
 Factory = Callable[..., Any]
 
@@ -55,19 +55,20 @@ def answer_plays(factory: Factory, name: str, requests: BinaryIO, answers: Binar
     say({"protocol": PROTOCOL_VERSION, "name": name, "version": _version(factory)})
     with asyncio.Runner() as runner:
         for line in requests:
-            asked = json.loads(line)
-            reads = [base64.b64decode(read) for read in asked["reads"]]
-            play = _Play(reads)
-            began = time.process_time()
-            try:
-                play.run(factory, runner)
-            except (Exception, SystemExit) as error:
-                text = str(error)
-                play.state["error"] = (
-                    f"{type(error).__name__}: {text}"[:400] if text else type(error).__name__
-                )
-            cpu = time.process_time() - began
-            say({"play": asked["play"], "items": play.items, "cpu": cpu, **play.state})
+            say(answer(factory, json.loads(line), runner))
+
+
+def answer(factory: Factory, request: dict[str, Any], runner: asyncio.Runner) -> dict[str, Any]:
+    """Play what a request asks for; return what is to be said."""
+    play = _Play([base64.b64decode(read) for read in request["reads"]])
+    began = time.process_time()
+    try:
+        play.run(factory, runner)
+    except (Exception, SystemExit) as error:
+        text = str(error)
+        play.state["error"] = f"{type(error).__name__}: {text}"[:400] if text else type(error).__name__
+    cpu = time.process_time() - began
+    return {"play": request["play"], "items": play.items, "cpu": cpu, **play.state}
 
 
 class _Play:

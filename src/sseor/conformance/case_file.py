@@ -185,7 +185,7 @@ def _case(lines: _Lines, line: dict[str, Any], paragraphs: dict[str, Paragraph])
         needs=frozenset(needs),
         browser=lines.text(line, "browser", ""),
         growth=growth,
-        quarter=b"" if growth is None else lines.pieces(line["input"], "input", divisor=4),
+        eighth=b"" if growth is None else lines.pieces(line["input"], "input", divisor=8),
     )
 
 

@@ -61,7 +61,7 @@ class Case:
     `items` are in the order of the bytes; `last_event_id` and `reconnection_time` hold at the end of the stream.
     `needs` names the features without which the case shows nothing, `browser` says where browsers knowingly differ.
     `growth` is None, or the size of the reads (0: one read) for which the time must not outgrow the input;
-    `quarter` is then the same stream with a quarter of its repeats.
+    `eighth` is then the same stream with an eighth of its repeats.
     """
 
     id: str
@@ -75,4 +75,4 @@ class Case:
     needs: frozenset[str]
     browser: str
     growth: int | None
-    quarter: bytes
+    eighth: bytes

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sseor.conformance.cases import Case
 
-__all__ = ["Play", "plays"]
+__all__ = ["Play", "evenly", "plays"]
 
 SHORT = 160
 """Bytes up to which a stream is also cut in two at every place."""
@@ -34,13 +34,13 @@ class Play:
 def plays(case: Case) -> Iterator[Play]:
     """Yield the plays of a case; the whole stream in one read comes first. The same case has the same plays."""
     stream, size = case.stream, len(case.stream)
-    yield Play("whole", (stream,) if stream else ())
+    yield evenly(stream, 0)
     if case.growth:
-        yield _evenly(stream, case.growth)
+        yield evenly(stream, case.growth)
     if case.growth is not None:
         return
     if size <= BYTEWISE:
-        yield _evenly(stream, 1)
+        yield evenly(stream, 1)
     if size <= SHORT:
         for cut in range(1, size):
             yield Play(f"cut at byte {cut}", (stream[:cut], stream[cut:]))
@@ -55,6 +55,9 @@ def plays(case: Case) -> Iterator[Play]:
         yield Play("byte by byte, an empty read after each", reads)
 
 
-def _evenly(stream: bytes, size: int) -> Play:
+def evenly(stream: bytes, size: int) -> Play:
+    """Return the play of a stream in reads of one size; 0: in one read."""
+    if not size:
+        return Play("whole", (stream,) if stream else ())
     reads = tuple(stream[start : start + size] for start in range(0, len(stream), size))
     return Play("byte by byte" if size == 1 else f"in reads of {size} bytes", reads)

@@ -48,8 +48,7 @@ def explain(result: Result) -> str:
 
 
 def _listed(label: str, items: tuple[str, ...]) -> Iterable[str]:
-    shown = [*items[:12], f"… and {len(items) - 12} more"] if len(items) > 13 else [*items] or ["nothing"]
-    for number, item in enumerate(shown):
+    for number, item in enumerate(items or ("nothing",)):
         yield (" " * len(label) if number else label) + item
 
 

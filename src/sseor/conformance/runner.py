@@ -85,6 +85,10 @@ class Judge:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoder's process."""
         self._adapter.close()
 
     @property
