@@ -17,7 +17,7 @@ from shells import KEY, PROMPT, SHELLS, read
 import sseor
 from sseor.errors import ConnectError
 from sseor.metrics import MetricsLog, default_path
-from sseor.testing import Cut, Heartbeats, LoopbackServer, Say, Status, Think, answer, play
+from sseor.testing import Act, Cut, Heartbeats, LoopbackServer, Say, Status, Think, answer, play
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -44,7 +44,11 @@ def test_a_client_logs_each_stream(shell: str, tmp_path: Path) -> None:
 def test_no_prompt_no_answer_and_no_key_is_in_the_file(shell: str, tmp_path: Path) -> None:
     """Not a byte of them is in the database, its WAL or its index, whatever the server echoes."""
     prompt = [{"role": "user", "content": "PROMPT-CANARY"}]
-    acts = (Heartbeats(0.1, text="ANSWER-CANARY"), Think("ANSWER-CANARY"), *answer("ANSWER-CANARY", KEY))
+    acts: tuple[Act, ...] = (
+        Heartbeats(0.1, text="ANSWER-CANARY"),
+        Think("ANSWER-CANARY"),
+        *answer("ANSWER-CANARY", KEY),
+    )
     with MetricsLog(tmp_path / "m") as log:
         with LoopbackServer(play(*acts)) as server:
             read(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sseor._version import __version__
 from sseor.cli.conform import add_conform
 from sseor.cli.serve import add_serve
+from sseor.cli.stats import VARIABLE, add_stats
 from sseor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(demo)
     add_serve(commands, STYLE, OPENROUTER)
     add_conform(commands, STYLE)
+    add_stats(commands, STYLE)
     return parser
 
 
@@ -115,6 +117,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, metavar="T", help="0 (sober) to 2 (wild)")
     parser.add_argument("--attempts", type=int, default=3, metavar="N", help="requests at most (3)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no status line; errors are still told")
+    parser.add_argument(
+        "--no-metrics", action="store_true", help=f"log no figures for sseor stats ({VARIABLE}=off: never)"
+    )
     group = parser.add_argument_group("deadlines", "seconds, or off")
     for name, (default, meaning) in DEADLINES.items():
         shown = "off" if default is None else default

@@ -14,6 +14,7 @@ from sseor.chat import Heartbeat, Reasoning, Refusal, Retrying, Text
 from sseor.chat.text import printable
 from sseor.cli.exit_codes import COMPLETE, INTERRUPTED
 from sseor.cli.prompt import read_prompt
+from sseor.cli.stats import open_log
 from sseor.cli.summary import verdict
 from sseor.cli.terminal import Answer, StatusLine
 from sseor.errors import ConfigError, SseorError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["chat", "demo", "key_for", "no_proxy"]
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
+LOG_SECONDS = 1.0
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -90,8 +92,9 @@ def _ask(options: argparse.Namespace, prompt: str, base_url: str, key: str | Non
     retries = sseor.RetryPolicy(attempts=options.attempts)
     answer = Answer(_tolerant(sys.stdout), None if options.quiet else sys.stderr)
     status = StatusLine(None if options.quiet else sys.stderr)
-    client = sseor.Client(api_key=key, base_url=base_url, timeouts=timeouts, retries=retries)
-    with client, client.stream(model=options.model, messages=messages, **given) as stream:
+    log = open_log(wanted=not options.no_metrics)
+    client = sseor.Client(api_key=key, base_url=base_url, timeouts=timeouts, retries=retries, metrics=log)
+    with _closing(log), client, client.stream(model=options.model, messages=messages, **given) as stream:
         status.show(f"connecting to {urlsplit(base_url).netloc}")
         try:
             _show(stream, answer, status)
@@ -106,6 +109,16 @@ def _ask(options: argparse.Namespace, prompt: str, base_url: str, key: str | Non
     # What is not whole is told in any case.
     (status if code == COMPLETE else StatusLine(sys.stderr)).end(line)
     return code
+
+
+@contextlib.contextmanager
+def _closing(log: sseor.MetricsLog | None) -> Iterator[None]:
+    """Write what was logged, without making anyone wait for a log that cannot be written."""
+    try:
+        yield
+    finally:
+        if log is not None:
+            log.close(LOG_SECONDS)
 
 
 def _show(stream: sseor.Stream, answer: Answer, status: StatusLine) -> None:

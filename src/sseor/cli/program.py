@@ -61,8 +61,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
     from sseor.cli.serve import serve
+    from sseor.cli.stats import stats
 
-    return {"chat": chat, "demo": demo, "serve": serve}[options.command](options)
+    return {"chat": chat, "demo": demo, "serve": serve, "stats": stats}[options.command](options)
 
 
 def _end(code: int, text: str) -> int:
