@@ -30,8 +30,9 @@ EXPLANATION = (
     "what the status line counted as heartbeats. Then came my reasoning, then these words, each in a "
     "chunk of its own. A finish reason follows, which is the only proof that an answer is whole; then the "
     "usage with its tokens and its cost, and at last the mark [DONE].\n\n"
-    "Had the connection broken, or gone silent, or sent nothing but heartbeats, you would have been told, "
-    "and would still hold every word that came. To ask a real model, set OPENROUTER_API_KEY and run:\n"
+    "Had the connection been lost in the middle, as it is in sseor demo, what had come would have been sent "
+    "back, and the answer would have gone on from there, with no word missing and none doubled. To ask a "
+    "real model, set OPENROUTER_API_KEY and run:\n"
     '    sseor chat -m openai/gpt-5-mini "your question"'
 )
 
@@ -41,7 +42,9 @@ class OpenRouter:
 
     `thinking` seconds pass with a comment each `cadence` seconds; then come reasoning and text, a piece each
     `pace` seconds. A client that leaves ends the generation at once. The record of a generation appears
-    `recorded_after` seconds after its end; until then it is a 404. With `api_key`, any other is a 401.
+    `recorded_after` seconds after its end; until then it is a 404. With `api_key`, any other is a 401. A conversation
+    that ends with a part of the answer is continued from there. With `cut_after`, the connection of an answer that
+    begins is lost after so many pieces of text.
     """
 
     def __init__(
@@ -51,12 +54,14 @@ class OpenRouter:
         thinking: float = 1.5,
         cadence: float = 0.5,
         pace: float = 0.025,
+        cut_after: int | None = None,
         recorded_after: float = 0.0,
     ) -> None:
         self.api_key = api_key
         self.thinking = thinking
         self.cadence = cadence
         self.pace = pace
+        self.cut_after = cut_after
         self.recorded_after = recorded_after
         self._records: dict[str, tuple[float, Json]] = {}
         self._lock = threading.Lock()
@@ -90,7 +95,7 @@ class OpenRouter:
     def _chat(self, exchange: Exchange) -> None:
         try:
             body = exchange.request.json()
-            prompt = prompt_of(body["messages"])
+            prompt, begun = prompt_of(body["messages"]), prefill_of(body["messages"])
         except (ValueError, LookupError, TypeError, AttributeError):
             exchange.reply(400, error_body(400, "The body needs messages, each with role and content."))
             return
@@ -98,19 +103,23 @@ class OpenRouter:
         reply = Reply(exchange, generation, prompt_tokens=len(tokens(prompt)))
         streamed = bool(body.get("stream"))
         try:
-            (self._stream if streamed else self._whole)(reply, prompt, allowance(body))
+            (self._stream if streamed else self._whole)(reply, prompt, begun, allowance(body))
         except PeerGoneError:
             self._file(reply, streamed=streamed)
             raise
 
-    def _stream(self, reply: Reply, prompt: str, allowed: int) -> None:
+    def _stream(self, reply: Reply, prompt: str, begun: str, allowed: int) -> None:
         Heartbeats(self.thinking, self.cadence).perform(reply)
         reply.role()
-        thoughts, words = tokens(reasoning_about(prompt)), tokens(answer_to(prompt))
+        thoughts, words = said_to(prompt, begun)
         for piece in thoughts[:allowed]:
             reply.reasoning(piece)
             reply.pause(self.pace)
-        for piece in words[: max(allowed - len(thoughts), 0)]:
+        for number, piece in enumerate(words[: max(allowed - len(thoughts), 0)]):
+            if number == self.cut_after and not begun:
+                self._file(reply, streamed=True)
+                reply.exchange.cut()
+                return
             reply.text(piece)
             reply.pause(self.pace)
         reply.finish("stop" if len(thoughts) + len(words) <= allowed else "length")
@@ -118,9 +127,9 @@ class OpenRouter:
         self._file(reply, streamed=True)
         reply.done()
 
-    def _whole(self, reply: Reply, prompt: str, allowed: int) -> None:
+    def _whole(self, reply: Reply, prompt: str, begun: str, allowed: int) -> None:
         reply.pause(self.thinking)
-        thoughts, words = tokens(reasoning_about(prompt)), tokens(answer_to(prompt))
+        thoughts, words = said_to(prompt, begun)
         spoken = words[: max(allowed - len(thoughts), 0)]
         reply.reasoning_tokens = min(len(thoughts), allowed)
         reply.completion_tokens = reply.reasoning_tokens + len(spoken)
@@ -163,11 +172,25 @@ def prompt_of(messages: Iterable[Json]) -> str:
     return prompt
 
 
+def prefill_of(messages: Iterable[Json]) -> str:
+    """Return the part of the answer that the conversation ends with, or nothing."""
+    *_, last = messages
+    return text_of(last["content"]) if last["role"] == "assistant" else ""
+
+
 def text_of(content: Any) -> str:
     """Return the text of a message's content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content if part.get("type") == "text")
+
+
+def said_to(prompt: str, begun: str) -> tuple[list[str], list[str]]:
+    """Return the pieces of reasoning and of text; an answer that has begun goes on without further thought."""
+    answer = answer_to(prompt)
+    if begun and answer.startswith(begun):
+        return [], tokens(answer[len(begun) :])
+    return tokens(reasoning_about(prompt)), tokens(answer)
 
 
 def reasoning_about(prompt: str) -> str:
