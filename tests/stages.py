@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sseor.chat import Text
+from sseor.chat import Completion, Text
+from sseor.chat.request import ChatRequest, chat_request
 from sseor.errors import (
     SseorError,
 )
@@ -23,6 +24,7 @@ from sseor.stream import (
     Timeouts,
 )
 
+REQUEST = chat_request(model="m", messages=[{"role": "user", "content": "Hi"}], parameters={})
 SECRET = "sk-or-v1-canary-0123456789"
 SSE = {"content-type": "text/event-stream", "x-generation-id": "gen-1"}
 DONE = b"data: [DONE]\n\n"
@@ -46,9 +48,16 @@ USAGE = event(id="gen-2", choices=[], usage={"prompt_tokens": 1, "completion_tok
 class Stage:
     """Plays the shell: answers each step with the next prepared answer, one second after the other."""
 
-    def __init__(self, *answers: Any, settings: Settings | None = None, tick: float = 1.0) -> None:
+    def __init__(
+        self,
+        *answers: Any,
+        settings: Settings | None = None,
+        tick: float = 1.0,
+        request: ChatRequest | None = None,
+        before: Completion | None = None,
+    ) -> None:
         self.settings = settings or Settings(Timeouts(), RetryPolicy(attempts=1), 1 << 20, secret=SECRET)
-        self.script = Script(b"{}", self.settings)
+        self.script = Script(request or REQUEST, self.settings, before)
         self.answers = list(answers)
         self.now = 1000.0
         self.tick = tick
@@ -70,7 +79,7 @@ class Stage:
                 elif isinstance(step, Pause):
                     self.now = step.until
                     step = life.send(self.now)
-                else:
+                elif isinstance(step, (Open, Read)):
                     step = self._answer(life, step)
         except StopIteration:
             return self
@@ -90,6 +99,15 @@ class Stage:
             status, headers = answer
             return life.send(Head(status, headers, self.now, 1795348800.0))
         return life.send((answer, self.now))
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The bodies of the requests that were sent."""
+        return [json.loads(step.body or b"") for step in self.steps if isinstance(step, Open)]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Return what was handed out of one kind."""
+        return [item for item in self.delivered if isinstance(item, kind)]
 
     @property
     def text(self) -> str:

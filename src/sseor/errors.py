@@ -222,4 +222,11 @@ class GenerationError(SseorError):
 
 
 class ResumeError(SseorError):
-    """A partial could not be continued; it is kept in `partial`, the reason is chained."""
+    """A partial could not be continued; it is kept in `partial`, the reason is chained.
+
+    `continuation` is the text of a continuation that started over, and so was not handed out.
+    """
+
+    def __init__(self, detail: str = "", *, continuation: str = "") -> None:
+        super().__init__(detail)
+        self.continuation = continuation

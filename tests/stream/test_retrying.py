@@ -74,3 +74,20 @@ def test_a_policy_of_nonsense_is_refused(options: dict[str, Any]) -> None:
     """Attempts below one and waits that are no durations are a ConfigError."""
     with pytest.raises(ConfigError):
         RetryPolicy(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_attempts": 0},
+        {"max_attempts": True},
+        {"max_output_tokens": 0},
+        {"max_output_tokens": 1.5},
+        {"max_cost": -1},
+        {"max_cost": float("nan")},
+    ],
+)
+def test_caps_that_cannot_be_meant(options: dict[str, Any]) -> None:
+    """A cap is a positive number of its kind, or absent."""
+    with pytest.raises(ConfigError):
+        RetryPolicy(**options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stages import DONE, EXPIRY, HEARTBEAT, OK, Stage, delta, event, with_settings
+from stages import DONE, EXPIRY, HEARTBEAT, OK, REQUEST, Stage, delta, event, with_settings
 
 from sseor.chat import Chunk, Retrying
 from sseor.errors import (
@@ -90,7 +90,7 @@ def test_chunks_are_retried_without_a_notice() -> None:
 
 def test_nothing_is_known_before_the_first_step() -> None:
     """A script can be looked at before it runs."""
-    script = Script(b"{}", with_settings())
+    script = Script(REQUEST, with_settings())
     assert script.completion.text == ""
     assert script.completion.verdict is not None
     assert not script.completion.verdict.complete

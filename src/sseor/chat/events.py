@@ -148,7 +148,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """Another request follows in `wait` seconds because of `cause`; nothing had been handed out."""
+    """Another request follows in `wait` seconds because of `cause`."""
 
     wait: float
     cause: Exception
@@ -156,7 +156,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """The answer begins again with attempt `attempt`: what was handed out before is void."""
+    """The answer begins again with request `attempt`: what was handed out before is void. `cause` cut it."""
 
     attempt: int
     cause: Exception
@@ -164,10 +164,13 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The answer goes on with attempt `attempt` where it was cut."""
+    """The answer goes on with request `attempt`.
+
+    `cause` cut it; None for an answer that had stopped at the length limit, or that was saved earlier.
+    """
 
     attempt: int
-    cause: Exception
+    cause: Exception | None
 
 
 @dataclass(frozen=True, slots=True)

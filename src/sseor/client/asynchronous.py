@@ -9,10 +9,24 @@ from typing import Any, Generic, Self, TypeVar, Unpack
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from sseor.chat import Chunk, Completion, StreamEvent, ToolCall
 from sseor.chat.request import ChatParameters, Message
-from sseor.stream import Deliver, Expired, Failed, RetryPolicy, Script, Settlement, Timeouts
+from sseor.stream import (
+    Deliver,
+    Expired,
+    Failed,
+    OnCut,
+    Open,
+    Pause,
+    Read,
+    RetryPolicy,
+    Save,
+    Script,
+    Settlement,
+    Timeouts,
+)
 from sseor.stream.settling import PATIENCE, Settling
 
 from .async_exchange import AsyncExchange
@@ -21,8 +35,9 @@ from .errands import arun_errand
 from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
+from .saving import Path
 from .settings import Configured, messages_of
-from .shell import Shell
+from .shell import OpenSaver, Shell, saver_for
 
 T = TypeVar("T")
 
@@ -43,11 +58,11 @@ class AsyncLens(Generic[T]):
         return AsyncLens(self._stream, self._pick, choice)
 
     def __aiter__(self) -> AsyncIterator[T]:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "lens")
         return self
 
     async def __anext__(self) -> T:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "lens")
         while True:
             seen = self._pick(await self._stream._next(), self._choice)
             if seen is not None:
@@ -62,11 +77,11 @@ class AsyncChunks:
         self._token = object()
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "chunks")
         return self
 
     async def __anext__(self) -> Chunk:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "chunks")
         chunk: Chunk = await self._stream._next(as_chunks=True)
         return chunk
 
@@ -78,8 +93,10 @@ class AsyncStream(Shell):
     the first item is asked for. No scope and no task is held open between two items.
     """
 
-    def __init__(self, script: Script, link: Link, audience: Audience) -> None:
-        super().__init__(script, audience)
+    def __init__(
+        self, script: Script, link: Link, audience: Audience, open_saver: OpenSaver | None = None
+    ) -> None:
+        super().__init__(script, audience, open_saver)
         self._exchange = AsyncExchange(link)
 
     @property
@@ -121,14 +138,13 @@ class AsyncStream(Shell):
 
     def __del__(self) -> None:
         if self._life is not None and not self._ended:
-            self._tell(None)
+            self._over(None)
             warnings.warn("a stream was dropped before its end", ResourceWarning, source=self, stacklevel=1)
 
     async def aclose(self) -> None:
         """Let go of the connection; what came stays in `completion`."""
         self._left_early()
-        await self._exchange.close()
-        self._tell(self._exchange.now())
+        await self._let_go()
 
     async def _next(self, *, as_chunks: bool = False) -> Any:
         while True:
@@ -147,24 +163,34 @@ class AsyncStream(Shell):
             step = self._resume(self._exchange.now(), as_chunks=as_chunks)
             while step is not None and not isinstance(step, Deliver):
                 try:
-                    answer = await self._exchange.perform(step)
+                    answer = await self._perform(step)
                 except (Expired, Failed) as signal:
                     step = self._throw(signal)
                 else:
                     step = self._send(answer)
         except BaseException as error:
             self._failed(error)
-            await self._exchange.close()
-            self._tell(self._exchange.now())
+            await self._let_go()
             raise
         finally:
             self._moving = False
         if step is not None:
             return step.batch
         self._ended = True
-        await self._exchange.close()
-        self._tell(self._exchange.now())
+        await self._let_go()
         return ()
+
+    async def _let_go(self) -> None:
+        try:
+            await self._exchange.close()
+        finally:
+            self._over(self._exchange.now())  # saves without a thread: it may be that this task is cancelled
+
+    async def _perform(self, step: Open | Read | Pause | Save) -> Any:
+        if isinstance(step, Save):
+            await anyio.to_thread.run_sync(self._save, step.completion)
+            return self._exchange.now()
+        return await self._exchange.perform(step)
 
 
 class AsyncClient(Configured):
@@ -177,23 +203,52 @@ class AsyncClient(Configured):
         *,
         model: str,
         messages: Sequence[Message],
+        on_cut: OnCut = "raise",
+        continue_on_length: int = 0,
+        save_to: Path | None = None,
         extra_body: Mapping[str, Any] | None = None,
         **parameters: Unpack[ChatParameters],
     ) -> AsyncStream:
-        """Return the stream of one answer; arguments are checked now, the request goes out at the first item."""
-        script = self._script(model, messages, parameters, extra_body)
-        return AsyncStream(script, self._link, self._audience)
+        """Return the stream of one answer; arguments as for `Client.stream`."""
+        script = self._script(
+            model,
+            messages,
+            parameters,
+            extra_body,
+            on_cut=on_cut,
+            continue_on_length=continue_on_length,
+            saves=save_to is not None,
+        )
+        return AsyncStream(
+            script, self._link, self._audience, None if save_to is None else saver_for(save_to)
+        )
+
+    def resume(
+        self,
+        source: Path | Completion,
+        *,
+        model: str | None = None,
+        messages: Sequence[Message] | None = None,
+        on_cut: OnCut = "resume",
+        continue_on_length: int = 0,
+    ) -> AsyncStream:
+        """Return the stream that continues an unfinished answer; arguments and errors as for `Client.resume`."""
+        script, open_saver = self._resuming(source, model, messages, on_cut, continue_on_length)
+        return AsyncStream(script, self._link, self._audience, open_saver)
 
     async def complete(
         self,
         *,
         model: str,
         messages: Sequence[Message],
+        continue_on_length: int = 0,
         extra_body: Mapping[str, Any] | None = None,
         **parameters: Unpack[ChatParameters],
     ) -> Completion:
         """Return the whole answer, not streamed: for batch work. `first_token` bounds the wait for all of it."""
-        script = self._script(model, messages, parameters, extra_body, stream=False)
+        script = self._script(
+            model, messages, parameters, extra_body, continue_on_length=continue_on_length, stream=False
+        )
         async with AsyncStream(script, self._link, self._audience) as stream:
             async for _ in stream:
                 pass
@@ -265,11 +320,19 @@ def atext(
     base_url: str = OPENROUTER,
     timeouts: Timeouts | None = None,
     retries: RetryPolicy | None = None,
+    on_cut: OnCut = "raise",
+    continue_on_length: int = 0,
     extra_body: Mapping[str, Any] | None = None,
     **parameters: Unpack[ChatParameters],
 ) -> AsyncTextStream:
     """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
     client = AsyncClient(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
-    messages = messages_of(prompt)
-    stream = client.stream(model=model, messages=messages, extra_body=extra_body, **parameters)
+    stream = client.stream(
+        model=model,
+        messages=messages_of(prompt),
+        on_cut=on_cut,
+        continue_on_length=continue_on_length,
+        extra_body=extra_body,
+        **parameters,
+    )
     return AsyncTextStream(client, stream)

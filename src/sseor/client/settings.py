@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sseor.chat.request import Message, chat_request
-from sseor.errors import ConfigError
-from sseor.stream import CompleteWhen, RetryPolicy, Script, Settings, Timeouts
+from sseor.chat import Completion
+from sseor.chat.request import ChatRequest, Message, chat_request
+from sseor.errors import ConfigError, ResumeError
+from sseor.stream import CompleteWhen, OnCut, RetryPolicy, Script, Settings, Timeouts
 
 from .endpoint import OPENROUTER, Endpoint, endpoint
 from .finish import Audience, OnFinish, Recorder
 from .link import Link
+from .saving import Path, load
+from .shell import OpenSaver, saver_of
 
 MAX_EVENT_BYTES = 64 << 20
 
@@ -62,15 +66,59 @@ class Configured:
         parameters: Mapping[str, Any],
         extra_body: Mapping[str, Any] | None,
         *,
+        on_cut: OnCut = "raise",
+        continue_on_length: int = 0,
+        saves: bool = False,
         stream: bool = True,
     ) -> Script:
         request = chat_request(
             model=model, messages=messages, parameters=parameters, extra_body=extra_body, stream=stream
         )
-        script = Script(request.body, self._settings)
+        return self._named(
+            Script(request, self._settings_for(on_cut, continue_on_length, saves=saves)), model
+        )
+
+    def _resuming(
+        self,
+        source: Path | Completion,
+        model: str | None,
+        messages: Sequence[Message] | None,
+        on_cut: OnCut,
+        continue_on_length: int,
+    ) -> tuple[Script, OpenSaver | None]:
+        """Return the script that goes on with a saved answer, and what opens its file, if it has one."""
+        before = source if isinstance(source, Completion) else load(source)
+        open_saver = None if isinstance(source, Completion) else saver_of(source, before)
+        if before.request is None:
+            raise ResumeError("this answer does not know its request, and so cannot be continued")
+        if before.verdict.complete and before.finish_reason != "length":
+            raise ResumeError("this answer is whole: there is nothing to continue")
+        request = ChatRequest.from_dict(before.request)
+        if (model is not None and model != request.model) or (
+            messages is not None and list(messages) != list(request.messages)
+        ):
+            raise ResumeError("this is the answer to another request")
+        settings = self._settings_for(on_cut, continue_on_length, saves=open_saver is not None)
+        return self._named(Script(request, settings, before), request.model), open_saver
+
+    def _named(self, script: Script, model: str) -> Script:
+        """Tell the timeline what was asked, and whom."""
         script.timeline.model_asked = self._audience.without_key(model)
         script.timeline.server = self._link.endpoint.host
         return script
+
+    def _settings_for(self, on_cut: OnCut, continue_on_length: int, *, saves: bool) -> Settings:
+        if on_cut not in ("raise", "resume", "restart"):
+            raise ConfigError("on_cut must be 'raise', 'resume' or 'restart'")
+        if (
+            isinstance(continue_on_length, bool)
+            or not isinstance(continue_on_length, int)
+            or continue_on_length < 0
+        ):
+            raise ConfigError(
+                "continue_on_length must be a whole number: how often an answer may be continued"
+            )
+        return replace(self._settings, on_cut=on_cut, continue_on_length=continue_on_length, saves=saves)
 
 
 def messages_of(prompt: str | Sequence[Message]) -> Sequence[Message]:

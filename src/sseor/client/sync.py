@@ -14,7 +14,12 @@ from sseor.stream import (
     Deliver,
     Expired,
     Failed,
+    OnCut,
+    Open,
+    Pause,
+    Read,
     RetryPolicy,
+    Save,
     Script,
     Settlement,
     Timeouts,
@@ -27,8 +32,9 @@ from .exchange import Exchange
 from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
+from .saving import Path
 from .settings import Configured, messages_of
-from .shell import Shell
+from .shell import OpenSaver, Shell, saver_for
 
 T = TypeVar("T")
 
@@ -47,11 +53,11 @@ class Lens(Generic[T]):
         return Lens(self._stream, self._pick, choice)
 
     def __iter__(self) -> Iterator[T]:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "lens")
         return self
 
     def __next__(self) -> T:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "lens")
         while True:
             seen = self._pick(self._stream._next(), self._choice)
             if seen is not None:
@@ -66,11 +72,11 @@ class Chunks:
         self._token = object()
 
     def __iter__(self) -> Iterator[Chunk]:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "chunks")
         return self
 
     def __next__(self) -> Chunk:
-        self._stream._claim(self._token)
+        self._stream._claim(self._token, "chunks")
         chunk: Chunk = self._stream._next(as_chunks=True)
         return chunk
 
@@ -82,8 +88,10 @@ class Stream(Shell):
     first item is asked for.
     """
 
-    def __init__(self, script: Script, link: Link, audience: Audience) -> None:
-        super().__init__(script, audience)
+    def __init__(
+        self, script: Script, link: Link, audience: Audience, open_saver: OpenSaver | None = None
+    ) -> None:
+        super().__init__(script, audience, open_saver)
         self._exchange = Exchange(link)
 
     @property
@@ -131,8 +139,7 @@ class Stream(Shell):
     def close(self) -> None:
         """Let go of the connection; what came stays in `completion`."""
         self._left_early()
-        self._exchange.close()
-        self._tell(time.monotonic())
+        self._let_go()
 
     def _next(self, *, as_chunks: bool = False) -> Any:
         while True:
@@ -149,24 +156,32 @@ class Stream(Shell):
             step = self._resume(time.monotonic(), as_chunks=as_chunks)
             while step is not None and not isinstance(step, Deliver):
                 try:
-                    answer = self._exchange.perform(step)
+                    answer = self._perform(step)
                 except (Expired, Failed) as signal:
                     step = self._throw(signal)
                 else:
                     step = self._send(answer)
         except BaseException as error:
             self._failed(error)
-            self._exchange.close()
-            self._tell(time.monotonic())
+            self._let_go()
             raise
         finally:
             self._moving = False
         if step is not None:
             return step.batch
         self._ended = True
-        self._exchange.close()
-        self._tell(time.monotonic())
+        self._let_go()
         return ()
+
+    def _let_go(self) -> None:
+        self._exchange.close()
+        self._over(time.monotonic())
+
+    def _perform(self, step: Open | Read | Pause | Save) -> Any:
+        if isinstance(step, Save):
+            self._save(step.completion)
+            return time.monotonic()
+        return self._exchange.perform(step)
 
 
 class Client(Configured):
@@ -186,23 +201,59 @@ class Client(Configured):
         *,
         model: str,
         messages: Sequence[Message],
+        on_cut: OnCut = "raise",
+        continue_on_length: int = 0,
+        save_to: Path | None = None,
         extra_body: Mapping[str, Any] | None = None,
         **parameters: Unpack[ChatParameters],
     ) -> Stream:
-        """Return the stream of one answer; arguments are checked now, the request goes out at the first item."""
-        script = self._script(model, messages, parameters, extra_body)
-        return Stream(script, self._link, self._audience)
+        """Return the stream of one answer; arguments are checked now, the request goes out at the first item.
+
+        `on_cut` is what a cut after the first token does: `raise`, `resume` (go on from what came) or `restart` (say
+        `Restarted` and begin again). An answer that stops at the length limit is continued up to `continue_on_length`
+        times. `save_to` names a file that holds the growing answer, for `resume`.
+        """
+        script = self._script(
+            model,
+            messages,
+            parameters,
+            extra_body,
+            on_cut=on_cut,
+            continue_on_length=continue_on_length,
+            saves=save_to is not None,
+        )
+        return Stream(script, self._link, self._audience, None if save_to is None else saver_for(save_to))
+
+    def resume(
+        self,
+        source: Path | Completion,
+        *,
+        model: str | None = None,
+        messages: Sequence[Message] | None = None,
+        on_cut: OnCut = "resume",
+        continue_on_length: int = 0,
+    ) -> Stream:
+        """Return the stream that continues an unfinished answer: a partial, or a file that `save_to` named.
+
+        Its events bring what is new, its `completion` holds all. A file is kept up to date. `model` and `messages`,
+        when given, must be those of the answer. Raises `ResumeError` for what cannot be continued; its file stays.
+        """
+        script, open_saver = self._resuming(source, model, messages, on_cut, continue_on_length)
+        return Stream(script, self._link, self._audience, open_saver)
 
     def complete(
         self,
         *,
         model: str,
         messages: Sequence[Message],
+        continue_on_length: int = 0,
         extra_body: Mapping[str, Any] | None = None,
         **parameters: Unpack[ChatParameters],
     ) -> Completion:
         """Return the whole answer, not streamed: for batch work. `first_token` bounds the wait for all of it."""
-        script = self._script(model, messages, parameters, extra_body, stream=False)
+        script = self._script(
+            model, messages, parameters, extra_body, continue_on_length=continue_on_length, stream=False
+        )
         with Stream(script, self._link, self._audience) as stream:
             for _ in stream:
                 pass
@@ -272,12 +323,19 @@ def text(
     base_url: str = OPENROUTER,
     timeouts: Timeouts | None = None,
     retries: RetryPolicy | None = None,
+    on_cut: OnCut = "raise",
+    continue_on_length: int = 0,
     extra_body: Mapping[str, Any] | None = None,
     **parameters: Unpack[ChatParameters],
 ) -> TextStream:
     """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
     client = Client(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
-    messages = messages_of(prompt)
-    return TextStream(
-        client, client.stream(model=model, messages=messages, extra_body=extra_body, **parameters)
+    stream = client.stream(
+        model=model,
+        messages=messages_of(prompt),
+        on_cut=on_cut,
+        continue_on_length=continue_on_length,
+        extra_body=extra_body,
+        **parameters,
     )
+    return TextStream(client, stream)

@@ -2,9 +2,9 @@
 
 from .retrying import RetryPolicy
 from .script import Life, Script
-from .settings import CompleteWhen, Settings
+from .settings import CompleteWhen, OnCut, Settings
 from .settlement import Settlement
-from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Step
+from .steps import Deliver, Expired, Failed, Head, Open, Pause, Read, Save, Step
 from .watchdog import Phase, Timeouts, Watchdog
 
 __all__ = [
@@ -14,11 +14,13 @@ __all__ = [
     "Failed",
     "Head",
     "Life",
+    "OnCut",
     "Open",
     "Pause",
     "Phase",
     "Read",
     "RetryPolicy",
+    "Save",
     "Script",
     "Settings",
     "Settlement",

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from sseor.chat import (
     Accumulator,
+    Completion,
     Finished,
     Heartbeat,
     Text,
@@ -26,6 +28,7 @@ from .body import Body
 from .refusals import failed_generation, refused
 from .secrets import redacted
 from .settings import Settings
+from .splice import Splice
 from .steps import Deliver, Expired, Failed, Head, Open, Read, Step
 from .watchdog import Watchdog
 
@@ -52,6 +55,7 @@ class Attempt:
         watchdog: Watchdog,
         *,
         as_chunks: bool,
+        splice: Splice | None = None,
     ) -> None:
         self.accumulator = Accumulator()
         self.promised_id: str | None = None
@@ -61,6 +65,7 @@ class Attempt:
         self._timeline = timeline
         self._watchdog = watchdog
         self._as_chunks = as_chunks
+        self.splice = splice
         self._response: Body | None = None
         self._clean_end = False
         self._failure: SseorError | None = None
@@ -123,6 +128,23 @@ class Attempt:
         )
 
     @property
+    def brought_something(self) -> bool:
+        """Whether anything was generated or finished: what was handed out cannot be taken back."""
+        return self.accumulator.generated or self.accumulator.finished
+
+    @property
+    def own(self) -> Completion:
+        """What this request brought, repetitions included."""
+        own = self.accumulator.completion(verdict=self.verdict, timeline=self._timeline.copy())
+        if own.generation_id is None and self.promised_id is not None:
+            own = replace(own, generation_id=self.promised_id)
+        return own
+
+    def whole(self, own: Completion) -> Completion:
+        """Return the answer so far: what earlier requests left of it, and `own`, what this one brought."""
+        return own if self.splice is None else self.splice.whole(own)
+
+    @property
     def last_event_id(self) -> str | None:
         """The last event ID in force, None when there is none."""
         return (self._response and self._response.last_event_id) or None
@@ -152,7 +174,7 @@ class Attempt:
         """Add what came to the answer and return what the caller is to get; a failure waits until that is delivered."""
         response, timeline, watchdog, now = self._response, self._timeline, self._watchdog, self.now
         assert response is not None
-        accumulator, as_chunks = self.accumulator, self._as_chunks
+        accumulator, as_chunks, splice = self.accumulator, self._as_chunks, self.splice
         moment = timeline.since_start(now)
         if timeline.awaits_byte and data:
             timeline.byte_came(moment)
@@ -177,7 +199,7 @@ class Attempt:
                 if as_chunks:
                     batch.append(item)
                 else:
-                    batch += events
+                    batch += events if splice is None else splice.pass_on(events)
                 if accumulator.failure is not None:
                     raise failed_generation(accumulator.failure)
         except SseorError as error:
@@ -187,9 +209,11 @@ class Attempt:
     def _finish(self) -> Generator[Step, Any, None]:
         """Judge how the body ended; after `[DONE]` read a little on, so that the connection can be used again."""
         last = self.accumulator.end()
+        verdict = self.verdict
+        if self.splice is not None:
+            last = self.splice.end(last, complete=verdict.complete)
         if last and not self._as_chunks:
             yield from self.deliver(last)
-        verdict = self.verdict
         if not verdict.complete:
             raise self._ended_early(verdict)
         if not self._clean_end and verdict.saw_done:

@@ -10,6 +10,7 @@ Open       sends the request, waits for the head       `Head`
 Read       waits for bytes of the body                 `(data, now)`, b"" at its end
 Deliver    hands the batch to the caller, one by one   `now`, when the caller wants more
 Pause      sleeps                                      `now`
+Save       saves the answer so far                     `now`
 =========  ==========================================  =========================
 
 A deadline that passes first is thrown in as `Expired`, a failure of the transport as `Failed`. A shell lets go of
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sseor.chat import Completion
 from sseor.errors import SseorError
 
 
@@ -72,7 +74,14 @@ class Head:
     date: float
 
 
-Step = Open | Read | Deliver | Pause
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Save this, as far as the answer came."""
+
+    completion: Completion
+
+
+Step = Open | Read | Deliver | Pause | Save
 
 
 class Expired(Exception):  # noqa: N818 - a signal between shell and script, never shown to a caller
