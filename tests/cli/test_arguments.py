@@ -65,7 +65,6 @@ def test_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "told"),
     [
         (["nonsense"], "invalid choice"),
-        (["chat", "hi"], "-m/--model"),
         (["chat", "-m", "x", "why", "is", "that"], "put the prompt in quotes"),
         (["chat", "-m", "x", "--max-tokens", "many", "hi"], "--max-tokens"),
         (["demo", "--stall", "soon"], "--stall"),

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import sys
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -307,7 +308,7 @@ def test_a_reader_that_leaves(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 @pytest.mark.parametrize("exempt", [None, "example.com"])
 def test_demo_needs_no_proxy(exempt: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in the environment does not come between the demo and its server, and the environment is kept."""
-    monkeypatch.setattr("sseor.cli.chat.LoopbackServer", lambda: LoopbackServer(play(*answer("x"))))
+    monkeypatch.setattr("sseor.cli.chat.LoopbackServer", lambda _: LoopbackServer(play(*answer("x"))))
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -323,7 +324,7 @@ def test_demo_is_chat_with_another_base_url(
     """`demo` and `chat` send the same request and print the same answer; the demo needs no key."""
     servers: list[LoopbackServer] = []
 
-    def quick() -> LoopbackServer:
+    def quick(_: object = None) -> LoopbackServer:
         servers.append(LoopbackServer(OpenRouter(thinking=0.1, pace=0.0)))
         return servers[-1]
 
@@ -341,3 +342,120 @@ def test_demo_is_chat_with_another_base_url(
     first, second = (server.requests[0] for server in servers)
     assert first.body == second.body
     assert [name for name, _ in first.headers.items()] == [name for name, _ in second.headers.items()]
+
+
+def test_an_error_without_any_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing came, nothing is said of going on."""
+    with LoopbackServer(play(Status(401, {"error": {"code": 401, "message": "no"}}))) as server:
+        assert ask(server, "--attempts", "1") == 4
+    assert "to go on" not in capsys.readouterr()[1]
+
+
+ANSWER = "The tide follows the moon, which passes overhead later each day, and so does low water."
+
+
+def cut_at(at: int) -> tuple[Act, ...]:
+    """Return an answer that is cut there."""
+    return (Say(ANSWER[:at]), Cut())
+
+
+def test_an_answer_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --on-cut resume a cut is a line on stderr in the middle, and stdout holds one whole answer."""
+    with LoopbackServer(in_turn(play(*cut_at(40)), play(*answer(ANSWER[40:])))) as server:
+        assert ask(server, "--on-cut", "resume") == 0
+    out, err = capsys.readouterr()
+    assert out == ANSWER
+    first, last = err.splitlines()
+    assert first.startswith("[cut: ")
+    assert first.endswith("; the answer goes on]")
+    assert last.startswith("complete (stop)")
+    assert "2 attempts" in last
+
+
+def test_the_length_limit_is_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --continue an answer at its limit goes on; what may be wrong at the seam is told."""
+    limited = play(Say(ANSWER[:40]), Finish("length"), Usage(), Done())
+    with LoopbackServer(in_turn(limited, play(*answer(ANSWER[36:])))) as server:
+        assert ask(server, "--continue", "1") == 0
+    out, err = capsys.readouterr()
+    assert out == ANSWER[:40] + ANSWER[36:]
+    assert "1 seam in doubt" in err
+
+
+def test_a_limit_that_cannot_be_passed_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing but reasoning cannot be continued: code 9, and why."""
+    with LoopbackServer(play(Think("hm"), Finish("length"), Usage(), Done())) as server:
+        assert ask(server, "--continue", "1") == 9
+    assert "nothing but reasoning" in capsys.readouterr()[1]
+
+
+def test_save_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut answer is kept in the file, the sentence says how to go on, and --resume prints the whole of it."""
+    file = str(tmp_path / "tides.json")
+    with LoopbackServer(in_turn(play(*cut_at(40)), play(*answer(ANSWER[40:])))) as server:
+        assert ask(server, "--save", file) == 6
+        out, err = capsys.readouterr()
+        assert out == ANSWER[:40]
+        assert f"to go on: sseor chat --resume {file}" in err
+        assert main(["chat", "--base-url", server.base_url, "--resume", file]) == 0
+        assert server.wait_idle(5)
+    out, err = capsys.readouterr()
+    assert out == ANSWER
+    assert os.listdir(tmp_path) == ["tides.json"]
+    assert KEY not in (tmp_path / "tides.json").read_text()
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupted answer is in its file, too."""
+    file = tmp_path / "tides.json"
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+    with LoopbackServer(play(two_pieces_at_once(), Heartbeats(math.inf))) as server:
+        assert ask(server, "-q", "--save", str(file)) == 130
+    assert f"sseor chat --resume {file}" in capsys.readouterr()[1]
+    assert file.exists()
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_a_restart(on_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a restart makes void never reaches a pipe; a terminal is told."""
+    out, err = Terminal() if on_terminal else io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with LoopbackServer(in_turn(play(*cut_at(40)), play(*answer("Another answer.")))) as server:
+        assert ask(server, "--on-cut", "restart") == 0
+    assert "the answer begins again]\n" in err.getvalue()
+    assert out.getvalue() == (ANSWER[:40] + "Another answer.\n" if on_terminal else "Another answer.")
+
+
+def test_a_restart_that_fails_gives_what_there_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """When the new answer never begins, the pipe gets the first part after all."""
+    busy = play(Status(503, {"error": {"code": 503, "message": "busy"}}))
+    with LoopbackServer(in_turn(play(*cut_at(40)), busy)) as server:
+        assert ask(server, "--on-cut", "restart", "--attempts", "2") == 4
+    assert capsys.readouterr()[0] == ANSWER[:40]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chat", "Why?"], "which model?"),
+        (["chat", "--resume", "a.json", "Why?"], "has its own prompt"),
+        (["chat", "--resume", "a.json", "--save", "b.json"], "has its own prompt"),
+        (["chat", "--resume", "no/such.json", "--base-url", "http://127.0.0.1:9/v1"], "there is no file"),
+        (["chat", "-m", "m", "--on-cut", "repeat", "Why?"], "invalid choice"),
+        (
+            ["chat", "-m", "m", "--continue", "-1", "--base-url", "http://127.0.0.1:9/v1", "Why?"],
+            "whole number",
+        ),
+    ],
+)
+def test_what_cannot_be_gone_on_with(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is one sentence."""
+    assert main(arguments) != 0
+    err = capsys.readouterr()[1]
+    assert told in err
+    assert err.count("\n") == 1

@@ -95,27 +95,43 @@ def _parser() -> argparse.ArgumentParser:
     asking: dict[str, Any] = {"epilog": EXIT_CODES, **STYLE}
     chat = commands.add_parser("chat", help="ask a model, stream its answer", description=CHAT, **asking)
     chat.add_argument("prompt", nargs="?", help="the question; may also be piped in")
-    chat.add_argument("-m", "--model", required=True, help="the model, such as openai/gpt-5-mini")
+    chat.add_argument("-m", "--model", help="the model, such as openai/gpt-5-mini")
     chat.add_argument(
         "--base-url", default=OPENROUTER, metavar="URL", help=f"another server (default: {OPENROUTER})"
     )
     chat.add_argument("--key-env", metavar="NAME", help="the environment variable that holds the API key")
-    _add_common(chat)
+    chat.add_argument("--resume", metavar="FILE", help="go on with the unfinished answer in FILE")
+    _add_common(chat, on_cut="raise")
     demo = commands.add_parser("demo", help="watch a stream: no key, no network", description=DEMO, **asking)
     demo.add_argument("prompt", nargs="?", default=DEMO_PROMPT, help=f"default: {DEMO_PROMPT}")
-    demo.set_defaults(model="sseor/demo", key_env=None)
-    _add_common(demo)
+    demo.set_defaults(model="sseor/demo", key_env=None, resume=None)
+    _add_common(demo, on_cut="resume")
     add_serve(commands, STYLE, OPENROUTER)
     add_conform(commands, STYLE)
     add_stats(commands, STYLE)
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_common(parser: argparse.ArgumentParser, on_cut: str) -> None:
     parser.add_argument("--system", metavar="TEXT", help="a system message, put before the prompt")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="end the answer after N tokens")
     parser.add_argument("--temperature", type=float, metavar="T", help="0 (sober) to 2 (wild)")
     parser.add_argument("--attempts", type=int, default=3, metavar="N", help="requests at most (3)")
+    parser.add_argument(
+        "--on-cut",
+        choices=("raise", "resume", "restart"),
+        default=on_cut,
+        help=f"when the answer is cut: end there, go on from what came, or begin again ({on_cut})",
+    )
+    parser.add_argument(
+        "--continue",
+        type=int,
+        default=0,
+        dest="continue_on_length",
+        metavar="N",
+        help="go on up to N times where the length limit ended the answer (0)",
+    )
+    parser.add_argument("--save", metavar="FILE", help="keep the growing answer in FILE, for chat --resume")
     parser.add_argument("-q", "--quiet", action="store_true", help="no status line; errors are still told")
     parser.add_argument(
         "--no-metrics", action="store_true", help=f"log no figures for sseor stats ({VARIABLE}=off: never)"

@@ -20,7 +20,8 @@ def verdict(completion: Completion) -> tuple[int, str]:
     """Return the exit code and the status line of an answer that ended properly."""
     reason = completion.finish_reason or "done"
     if reason in LIMITS:
-        return LIMITED, " · ".join([f"not whole ({reason}): {LIMITS[reason]}", *_figures(completion)])
+        why = [completion.verdict.not_continued] if completion.verdict.not_continued else []
+        return LIMITED, " · ".join([f"not whole ({reason}): {LIMITS[reason]}", *why, *_figures(completion)])
     empty = [] if completion.text or completion.refusal else ["the answer is empty"]
     return COMPLETE, " · ".join([f"complete ({reason})", *empty, *_figures(completion)])
 
@@ -38,6 +39,9 @@ def _figures(completion: Completion) -> list[str]:
     if usage is not None:
         parts.append(f"{usage.prompt_tokens or 0} + {usage.completion_tokens or 0} tokens")
     parts.append("cost unknown" if completion.cost is None else f"${float(completion.cost):.6f}")
+    doubtful = len(completion.verdict.doubtful_seams)
+    if doubtful:
+        parts.append(f"{doubtful} seam{'s' * (doubtful > 1)} in doubt")
     if timeline.attempts > 1:
         parts.append(f"{timeline.attempts} attempts")
     return parts

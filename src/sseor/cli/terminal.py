@@ -8,6 +8,8 @@ import shutil
 import time
 from typing import TextIO
 
+from sseor.chat.text import printable
+
 __all__ = ["Answer", "StatusLine", "UnwritableError"]
 
 CONTROLS = dict.fromkeys(code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t")
@@ -27,21 +29,25 @@ class Answer:
     """Writes the text as it comes, at once; to a terminal without control characters, into a pipe as it is.
 
     `status` is the stream of the status line. `taken` counts the characters that were given to be written, `begun`
-    says whether any were to be seen.
+    says whether any were to be seen. One that `holds` keeps the text to itself until `end`.
     """
 
-    def __init__(self, stream: TextIO, status: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO, status: TextIO | None = None, *, holds: bool = False) -> None:
         self.is_terminal = stream.isatty()
         self._ends_line = self.is_terminal or _same_place(stream, status)
         self.begun = False
         self.taken = 0
         self._stream = stream
         self._last = ""
+        self._held: list[str] | None = [] if holds else None
 
     def write(self, text: str) -> None:
         """Write a piece of the answer and flush it; `BrokenPipeError` when nobody reads it any more."""
-        shown = text.translate(CONTROLS) if self.is_terminal else text
         self.taken += len(text)
+        if self._held is not None:
+            self._held.append(text)
+            return
+        shown = text.translate(CONTROLS) if self.is_terminal else text
         if shown:
             # Before the write: an interrupt may come within it, and what was buffered is still written at exit.
             self.begun, self._last = True, shown[-1]
@@ -53,9 +59,21 @@ class Answer:
             except OSError as error:
                 raise UnwritableError(error.strerror or type(error).__name__) from error
 
+    def begin_again(self) -> None:
+        """Forget what was held: the answer begins again."""
+        self.taken = 0
+        if self._held is not None:
+            self._held.clear()
+
+    def breaks_line(self) -> bool:
+        """Return whether a note would stand behind the last word of the answer."""
+        return self._ends_line and self.begun and self._last != "\n"
+
     def end(self) -> None:
         """End the line on a terminal and where the status follows in the same file; else nothing is added."""
-        if self._ends_line and self.begun and self._last != "\n":
+        held, self._held = self._held, None
+        self.write("".join(held or []))
+        if self.breaks_line():
             self.write("\n")
 
 
@@ -85,6 +103,11 @@ class StatusLine:
             width = shutil.get_terminal_size().columns - 1
             self._write(CLEAR_LINE + text[:width])
             self._drawn_at, self._visible = now, True
+
+    def note(self, text: str, on_a_new_line: bool) -> None:
+        """Write a line that stays in the middle of the answer."""
+        self.clear()
+        self._write("\n" * on_a_new_line + printable(f"[{text}]", 200) + "\n")
 
     def clear(self) -> None:
         """Take the line away, to make room for the answer."""
