@@ -147,6 +147,32 @@ def test_a_server_that_never_answers(shell: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_an_answer_left_half_read_is_let_go_of(shell: str) -> None:
+    """A body without end is cut, and its connection closed, while client and error are still there."""
+
+    def endless(exchange: Exchange) -> None:
+        exchange.raw(b"HTTP/1.1 401 No\r\nContent-Length: 99999999\r\n\r\n" + b"x" * (2 << 20))
+        exchange.wait(30)
+
+    async def main() -> None:
+        async with sseor.AsyncClient(api_key=KEY, base_url=server.base_url) as client:
+            with pytest.raises(StatusError) as caught:
+                await client.settle("gen-1")
+            assert server.wait_idle(5)
+            assert caught.value.status == 401
+
+    with LoopbackServer(endless) as server:
+        if shell == "threads":
+            with sseor.Client(api_key=KEY, base_url=server.base_url) as client:
+                with pytest.raises(StatusError) as caught:
+                    client.settle("gen-1")
+                assert server.wait_idle(5)
+                assert caught.value.status == 401
+        else:
+            anyio.run(main, backend=shell)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_wrong_argument_costs_no_request(shell: str) -> None:
     """It is found before any network."""
     with LoopbackServer() as server:

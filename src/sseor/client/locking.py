@@ -24,15 +24,10 @@ class FileLock:
         """Let go, and leave no file behind."""
         if ON_WINDOWS:  # an open file cannot be removed there
             os.close(self._number)
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
-            return
         with contextlib.suppress(OSError):
             os.unlink(self._path)
-        # A forked child may hold the same open file: closing it here would not free the lock.
-        with contextlib.suppress(OSError):
-            _system("fcntl").flock(self._number, _system("fcntl").LOCK_UN)
-        os.close(self._number)
+        if not ON_WINDOWS:  # closed first, the file could be another's by the time it is removed
+            os.close(self._number)
 
 
 def _locked_file(path: str) -> int:
