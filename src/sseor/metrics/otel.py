@@ -8,7 +8,8 @@ the extra `sseor[otel]`; where spans and metrics go is up to the providers that 
 
 from __future__ import annotations
 
-import math
+import itertools
+import random
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -44,8 +45,8 @@ PROVIDERS = {
 }
 """`gen_ai.provider.name` by host; of another server the host itself is the name."""
 
-MOST_GAPS = 1000
-"""So many gaps of a stream are recorded at most, in the proportions of all: each costs the SDK some microseconds."""
+MOST_GAPS = 100
+"""So many gaps of a stream are recorded at most, drawn evenly: each costs the SDK 17 µs of the reader's time."""
 
 
 class OpenTelemetry:
@@ -139,11 +140,14 @@ class OpenTelemetry:
 
 
 def _gaps(timeline: Timeline) -> Iterator[float]:
-    """Yield the gaps between chunks in seconds, within 5 %; of many a part in the proportions of all."""
+    """Yield the gaps between chunks in seconds, within 5 %; of many, every n-th in the order of their length."""
     share = min(1.0, MOST_GAPS / max(timeline.gaps.count, 1))
+    # A beginning by chance: over many streams each gap counts alike, the rare ones too.
+    place = random.random()  # noqa: S311 (a sample, no secret)
     for seconds, count in timeline.gaps.distribution():
-        for _ in range(math.ceil(count * share)):
-            yield seconds
+        before = int(place)
+        place += count * share
+        yield from itertools.repeat(seconds, int(place) - before)
 
 
 def _known(attributes: dict[str, Any]) -> dict[str, Any]:
