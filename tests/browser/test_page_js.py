@@ -123,7 +123,7 @@ def test_every_control_has_a_name_and_text_has_contrast(page: Page) -> None:
     tree = page.locator("body").aria_snapshot()
     assert not re.search(r"- (button|textbox|combobox)(?! \")", tree), tree
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         ratio = page.evaluate(
             """() => {
                 const luminance = (color) => {
@@ -171,6 +171,7 @@ def test_a_reload_in_the_middle_goes_on_with_the_answer(page: Page, relay: Scrip
     expect(page.locator(".answered .words").last).to_contain_text("HTTP streaming sends")
     page.keyboard.press("Escape")
     expect(page.locator(".notice").last).to_have_text("Stopped.")
+    expect(page.locator(".figures").last).not_to_contain_text("first word")
     assert len(relay.questions) == 2
 
 
@@ -213,7 +214,7 @@ def test_hostile_text_is_shown_letter_by_letter(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pictures_of_the_page(chromium: Browser, origin: str, tmp_path: Path, size: str, scheme: str) -> None:
-    """Nothing sticks out sideways and the composer is in view; SSEOR_SCREENSHOTS names a folder to keep the pictures."""
+    """Nothing sticks out sideways, the composer is in view; SSEOR_SCREENSHOTS names a folder to keep the pictures."""
     folder = Path(os.environ.get("SSEOR_SCREENSHOTS", tmp_path))
     context = chromium.new_context(
         viewport=SIZES[size],  # type: ignore[arg-type]

@@ -72,8 +72,11 @@ class AnswerView {
   #phase = "Waiting for the first word";
   #isReconnecting = false;
   #showWords = showText(this.#part("words", HTMLElement));
+  #isFromStart;
 
-  constructor() {
+  /** @param {boolean} isFromStart whether the question was asked just now, so that waiting can be measured */
+  constructor(isFromStart) {
+    this.#isFromStart = isFromStart;
     ui.turns.append(this.#root);
     this.#root.setAttribute("aria-busy", "true");
     this.#part("copy", HTMLButtonElement).addEventListener("click", () => this.#copy());
@@ -116,7 +119,7 @@ class AnswerView {
     this.#part("notice", HTMLElement).textContent = notice;
     this.#part("facts", HTMLElement).hidden = false;
     this.#part("figures", HTMLElement).textContent = this.#figures(answer);
-    if (this.#firstThought !== null && this.#firstWord !== null) {
+    if (this.#isFromStart && this.#firstThought !== null && this.#firstWord !== null) {
       const seconds = Math.round((this.#firstWord - this.#firstThought) / 1000);
       this.#part("reasoned", HTMLElement).textContent = `Reasoning, ${Math.max(seconds, 1)} s`;
     }
@@ -154,7 +157,9 @@ class AnswerView {
       figures.push(`${usage.completion_tokens} out${reasoning}`);
     }
     if (usage?.cost !== undefined) figures.push(`$${Number(usage.cost.toPrecision(3))}`);
-    if (this.#firstWord !== null) figures.push(`first word after ${(this.#firstWord / 1000).toFixed(1)} s`);
+    if (this.#isFromStart && this.#firstWord !== null) {
+      figures.push(`first word after ${(this.#firstWord / 1000).toFixed(1)} s`);
+    }
     return figures.join(" · ");
   }
 
@@ -183,14 +188,14 @@ function ask(text) {
 
 /** Have the relay answer what the messages ask. */
 function begin() {
-  const view = new AnswerView();
+  const view = new AnswerView(true);
   const body = { messages: chat.messages, ...(chat.model && { model: chat.model }) };
   follow(view, (options) => startStream(RELAY, body, options));
 }
 
 /** @param {string} id of a stream that was begun before */
 function resume(id) {
-  const view = new AnswerView();
+  const view = new AnswerView(false);
   follow(view, (options) => attach(RELAY, id, options));
 }
 
