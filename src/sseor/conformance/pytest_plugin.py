@@ -16,6 +16,8 @@ from sseor.conformance.runner import Judge
 
 __all__ = ["DecoderCases"]
 
+NAME = "sse-decoder"
+
 
 class WrongError(Exception):
     """A case was not passed; the text explains it."""
@@ -43,11 +45,11 @@ class DecoderCases:
             _ = self._judge.claims  # starts the decoder
         except AdapterError as error:
             raise pytest.UsageError(f"the decoder cannot be started: {error}") from None
-        collector = CaseFile.from_parent(session, path=CASES, name="sse-decoder", nodeid="sse-decoder")
-        items += [
-            CaseItem.from_parent(collector, name=case.id, case=case, judge=self._judge)
-            for case in load_cases()
-        ]
+        file = CaseFile.from_parent(session, path=CASES, name=NAME, nodeid=NAME, judge=self._judge)
+        cases = file.collect()
+        # So that the terminal counts them as collected.
+        session.ihook.pytest_collectreport(report=pytest.CollectReport(NAME, "passed", None, result=[*cases]))
+        items += cases
 
     def pytest_unconfigure(self) -> None:
         """End the decoder's process."""
@@ -55,11 +57,17 @@ class DecoderCases:
 
 
 class CaseFile(pytest.File):
-    """The file that the cases come from."""
+    """The file that the cases come from; the plugin collects it, whatever paths pytest was given."""
 
-    def collect(self) -> list[pytest.Item]:
-        """Return nothing: the plugin adds the cases itself, whatever paths pytest was given."""
-        return []
+    def __init__(self, *, judge: Judge, **others: Any) -> None:
+        super().__init__(**others)
+        self._judge = judge
+
+    def collect(self) -> list[CaseItem]:
+        """Return a test for each case."""
+        return [
+            CaseItem.from_parent(self, name=case.id, case=case, judge=self._judge) for case in load_cases()
+        ]
 
 
 class CaseItem(pytest.Item):
