@@ -1,0 +1,312 @@
+"""Answers saved while they grow, and continued later: with a partial in hand, from a file, in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from shells import KEY, PROMPT, SHELLS, read
+
+import sseor
+from sseor.errors import ConfigError, ConnectionLostError, MisuseError, ResumeError
+from sseor.testing import Act, Cut, LoopbackServer, Role, Say, Stall, answer, in_turn, play
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
+
+FIRST, SECOND = "The tide follows the moo", "n, and the harbour knows it."
+MODEL = "sseor/demo"
+
+
+def cut_then_rest() -> Any:
+    """Return a server that cuts the first answer, and gives the rest to whoever asks for it."""
+    return in_turn(play(Role(), Say(*FIRST), Cut()), play(*answer(SECOND)))
+
+
+def go_on(shell: str, base_url: str, source: Any, **options: Any) -> tuple[str, sseor.Completion]:
+    """Resume on this shell; return the new text and the whole answer."""
+    if shell == "threads":
+        with (
+            sseor.Client(api_key=KEY, base_url=base_url) as client,
+            client.resume(source, **options) as stream,
+        ):
+            return "".join(stream.text), stream.completion
+
+    async def main() -> tuple[str, sseor.Completion]:
+        async with (
+            sseor.AsyncClient(api_key=KEY, base_url=base_url) as client,
+            client.resume(source, **options) as stream,
+        ):
+            return "".join([piece async for piece in stream.text]), stream.completion
+
+    return anyio.run(main, backend=shell)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_partial_in_hand_goes_on(shell: str) -> None:
+    """The partial of an error knows its request: it can be continued, and hands out what is new."""
+    with LoopbackServer(cut_then_rest()) as server:
+        outcome = read(shell, server.base_url)
+        assert isinstance(outcome.error, ConnectionLostError)
+        new, completion = go_on(shell, server.base_url, outcome.error.partial)
+        asked = [request.json()["messages"] for request in server.requests]
+    assert new == SECOND
+    assert completion.text == FIRST + SECOND
+    assert asked == [PROMPT, [*PROMPT, {"role": "assistant", "content": FIRST}]]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_saved_answer_goes_on(shell: str, tmp_path: Path) -> None:
+    """The file holds what came and is brought up to date by who goes on with it; the key is not in it."""
+    file = tmp_path / "tides.json"
+    with LoopbackServer(cut_then_rest()) as server:
+        outcome = read(shell, server.base_url, parameters={"save_to": file})
+        assert isinstance(outcome.error, ConnectionLostError)
+        saved = sseor.load(file)
+        assert saved.text == FIRST
+        assert not saved.verdict.complete
+        new, completion = go_on(shell, server.base_url, file, model=MODEL, messages=PROMPT)
+    assert new == SECOND
+    assert sseor.load(file) == completion
+    assert completion.text == FIRST + SECOND
+    assert completion.verdict.complete
+    assert os.listdir(tmp_path) == ["tides.json"]
+    assert KEY not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_it_is_saved_while_it_grows(shell: str, tmp_path: Path) -> None:
+    """Half a second after a piece came it is on the disk, although the stream goes on."""
+    file = tmp_path / "tides.json"
+    seen: list[str] = []
+
+    def look(item: Any) -> None:
+        if isinstance(item, sseor.Text):
+            seen.append(sseor.load(file).text if file.exists() else "")
+
+    acts: tuple[Act, ...] = (
+        Role(),
+        Say("one "),
+        Stall(0.6),
+        Say("two "),
+        Stall(0.6),
+        Say("three"),
+        *answer()[-3:],
+    )
+    with LoopbackServer(play(*acts)) as server:
+        outcome = read(shell, server.base_url, parameters={"save_to": file}, on_item=look)
+    assert outcome.error is None
+    assert seen[1:] == ["one ", "one two "]
+    assert sseor.load(file).text == "one two three"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_leaving_early_saves_too(shell: str, tmp_path: Path) -> None:
+    """A stream that is closed in the middle leaves in its file all that had come."""
+    file = tmp_path / "tides.json"
+
+    class EnoughError(Exception):
+        """Leave."""
+
+    def leave(item: Any) -> None:
+        if isinstance(item, sseor.Text) and item.delta == "two":
+            raise EnoughError
+
+    with LoopbackServer(play(Role(), Say("one ", "two"), Stall(60))) as server:
+        with pytest.raises(EnoughError):
+            read(shell, server.base_url, parameters={"save_to": file}, on_item=leave)
+        assert server.wait_idle(2)
+    assert sseor.load(file).text == "one two"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_unfinished_answer_is_not_overwritten(shell: str, tmp_path: Path) -> None:
+    """Asking again into the same file is refused before any request; once the answer is whole, it is not."""
+    file = tmp_path / "tides.json"
+    with LoopbackServer(cut_then_rest()) as server:
+        read(shell, server.base_url, parameters={"save_to": file})
+        before = file.read_bytes()
+        outcome = read(shell, server.base_url, parameters={"save_to": file})
+        assert isinstance(outcome.error, ConfigError)
+        assert file.read_bytes() == before
+        assert len(server.requests) == 1
+        go_on(shell, server.base_url, file)
+        assert read(shell, server.base_url, parameters={"save_to": file}).error is None
+    assert sseor.load(file).text == SECOND
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system refuses at the start is a wrong argument, told before any request."""
+    monkeypatch.setattr("sseor.client.shell.Saver", refuse)
+    with LoopbackServer(play(*answer("Low"))) as server:
+        outcome = read("threads", server.base_url, parameters={"save_to": tmp_path / "tides.json"})
+        assert not server.requests
+    assert isinstance(outcome.error, ConfigError)
+    assert "Read-only file system" in str(outcome.error)
+
+
+def refuse(path: Any) -> Any:
+    """Fail as a read-only disk does."""
+    raise OSError(30, "Read-only file system")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_disk_that_fails_costs_one_warning(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream goes on to its end, unsaved, and the file is free for others."""
+    monkeypatch.setattr("sseor.client.saving.os.replace", refuse_to_replace)
+    with LoopbackServer(play(*answer("Low", " water"))) as server:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            outcome = read(shell, server.base_url, parameters={"save_to": tmp_path / "tides.json"})
+    assert outcome.error is None
+    assert outcome.text == "Low water"
+    assert ["No space left on device" in str(warning.message) for warning in told] == [True]
+    assert os.listdir(tmp_path) == []
+
+
+def refuse_to_replace(*paths: Any) -> None:
+    """Fail as a full disk does."""
+    raise OSError(28, "No space left on device")
+
+
+def partial(**changes: Any) -> sseor.Completion:
+    """Return a partial as an error carries it."""
+    with LoopbackServer(cut_then_rest()) as server:
+        outcome = read("threads", server.base_url)
+    found = outcome.error.partial if outcome.error else None
+    assert isinstance(found, sseor.Completion)
+    return sseor.Completion.from_dict({**found.to_dict(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "told"),
+    [
+        ({"request": None}, {}, "does not know its request"),
+        ({}, {"model": "another/model"}, "another request"),
+        ({}, {"messages": [{"role": "user", "content": "Bye"}]}, "another request"),
+        ({"request": {"model": "m", "messages": []}}, {}, "messages must not be empty"),
+    ],
+)
+def test_what_cannot_be_gone_on_with(changes: Any, arguments: Any, told: str) -> None:
+    """Each is refused with a plain sentence, before any network."""
+    with sseor.Client(base_url="http://127.0.0.1:9/v1") as client:
+        with pytest.raises((ResumeError, ConfigError), match=told):
+            client.resume(partial(**changes), **arguments)
+
+
+def test_a_whole_answer_is_not_continued() -> None:
+    """There is nothing to go on with, unless it stopped at its length limit."""
+    with LoopbackServer(
+        in_turn(play(*answer("Low")), play(*answer(FIRST, finish="length")), play(*answer(SECOND)))
+    ) as server:
+        with sseor.Client(base_url=server.base_url) as client:
+            whole = client.stream(model=MODEL, messages=PROMPT)
+            assert "".join(whole.text) == "Low"
+            with pytest.raises(ResumeError, match="whole"):
+                client.resume(whole.completion)
+            limited = client.stream(model=MODEL, messages=PROMPT)
+            assert "".join(limited.text) == FIRST
+            with client.resume(limited.completion) as stream:
+                assert "".join(stream.text) == SECOND
+            assert stream.completion.text == FIRST + SECOND
+
+
+@pytest.mark.parametrize(
+    "options", [{"on_cut": "repeat"}, {"continue_on_length": -1}, {"continue_on_length": True}]
+)
+def test_arguments_that_cannot_be_meant(options: Any) -> None:
+    """They are told at once."""
+    with sseor.Client(base_url="http://127.0.0.1:9/v1") as client, pytest.raises(ConfigError):
+        client.stream(model=MODEL, messages=PROMPT, **options)
+
+
+def test_two_that_go_on_with_one_file(tmp_path: Path) -> None:
+    """The first has the file; the second is told, and sends nothing."""
+    file = tmp_path / "tides.json"
+    with LoopbackServer(cut_then_rest()) as server:
+        read("threads", server.base_url, parameters={"save_to": file})
+        with sseor.Client(base_url=server.base_url) as client:
+            with client.resume(file) as first, client.resume(file) as second:
+                next(iter(first))
+                with pytest.raises(ResumeError, match="another stream or process"):
+                    next(iter(second))
+                assert "".join(event.delta for event in first if isinstance(event, sseor.Text)) in SECOND
+            third = client.resume  # the file is whole now
+            with pytest.raises(ResumeError, match="whole"):
+                third(file)
+        assert len(server.requests) == 2
+
+
+def test_a_file_that_another_went_on_with_in_the_meantime(tmp_path: Path) -> None:
+    """A stream that was made before another brought the file further is refused, not let to double the text."""
+    file = tmp_path / "tides.json"
+    with LoopbackServer(cut_then_rest()) as server:
+        read("threads", server.base_url, parameters={"save_to": file})
+        with sseor.Client(base_url=server.base_url) as client:
+            late = client.resume(file)
+            with client.resume(file) as first:
+                assert "".join(first.text) == SECOND
+            with late, pytest.raises(ResumeError, match="changed in the meantime"):
+                next(iter(late))
+
+
+def test_a_stream_that_is_never_read_holds_nothing(tmp_path: Path) -> None:
+    """Its file is opened with its first item."""
+    with sseor.Client(base_url="http://127.0.0.1:9/v1") as client:
+        client.stream(model=MODEL, messages=PROMPT, save_to=tmp_path / "tides.json")
+        closed = client.stream(model=MODEL, messages=PROMPT, save_to=tmp_path / "tides.json")
+        closed.close()
+        with pytest.raises(MisuseError):
+            next(iter(closed))
+    assert os.listdir(tmp_path) == []
+
+
+READER = textwrap.dedent(
+    """
+    import sys, sseor
+    with sseor.Client(base_url=sys.argv[1]) as client:
+        messages = [{"role": "user", "content": "Hello"}]
+        with client.stream(model="sseor/demo", messages=messages, save_to=sys.argv[2]) as stream:
+            for text in stream.text:
+                print(len(stream.completion.text), flush=True)
+    """
+)
+
+
+def test_killed_and_continued_in_another_process(tmp_path: Path) -> None:
+    """After SIGKILL at any moment the file is whole in itself, at most half a second old, and can be gone on with."""
+    words = [f"{number}:tide " for number in range(400)]
+    truth = "".join(words)
+    pieces = [act for word in words for act in (Say(word), Stall(0.01))]
+    for lives in (0.7, 1.1, 1.6):
+        file = tmp_path / f"{lives}.json"
+        with LoopbackServer(play(Role(), *pieces, *answer()[-3:])) as server:
+            command = [sys.executable, "-c", READER, server.base_url, str(file)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                first = process.stdout.readline()
+                time.sleep(lives)
+                process.send_signal(signal.SIGKILL)
+                shown = [int(line) for line in (first + process.stdout.read()).split(b"\n")[:-1]]
+            assert server.wait_idle(5)
+        saved = sseor.load(file)
+        assert truth.startswith(saved.text)
+        assert 0 < len(saved.text) <= shown[-1] + len(words[-1])
+        rest = truth[len(saved.text.rstrip()) :]
+        with LoopbackServer(play(*answer(rest))) as server:
+            new, completion = go_on("threads", server.base_url, file)
+        assert completion.text == truth
+        assert saved.text + new == truth
+        assert json.loads(file.read_text())["completion"]["verdict"]["complete"]
