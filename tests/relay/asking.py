@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -140,16 +141,17 @@ async def asked(
 class Source:
     """Events that a test gives one by one; knows whether it was begun, cancelled and closed."""
 
-    def __init__(self, *events: Relayed) -> None:
-        self._send, self._receive = anyio.create_memory_object_stream[Relayed | Exception | None](1000)
+    def __init__(self, *events: Relayed | Exception | None) -> None:
+        self._events: deque[Relayed | Exception | None] = deque()
+        self._given: anyio.Event | None = None
         self.begun = self.cancelled = self.closed = False
-        for event in events:
-            self.give(event)
+        self.give(*events)
 
     def give(self, *events: Relayed | Exception | None) -> None:
         """Give events, an exception to raise, or None for the end."""
-        for event in events:
-            self._send.send_nowait(event)
+        self._events.extend(events)
+        if self._given is not None:
+            self._given.set()
 
     def end(self, reason: str = "stop") -> None:
         """End well."""
@@ -161,10 +163,13 @@ class Source:
     async def __anext__(self) -> Relayed:
         self.begun = True
         try:
-            event = await self._receive.receive()
+            while not self._events:
+                self._given = anyio.Event()
+                await self._given.wait()
         except BaseException:
             self.cancelled = True
             raise
+        event = self._events.popleft()
         if event is None:
             raise StopAsyncIteration
         if isinstance(event, Exception):
@@ -174,8 +179,6 @@ class Source:
     async def aclose(self) -> None:
         """Close."""
         self.closed = True
-        self._send.close()
-        self._receive.close()
 
 
 def whole(*words: str) -> Source:

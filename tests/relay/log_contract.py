@@ -209,6 +209,18 @@ class LogContract:
         assert [record["type"] for _, record in await read(tail)] == ["text", "done"]
         log.unfollow(tail)
 
+    async def test_a_cancellation_does_not_tear_an_append(self, log: Log) -> None:
+        """A writer that is cancelled while it appends has appended: it need not ask what became of it."""
+        writer = await log.open("a", "ann", nothing)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await writer.append([text("a")])
+        await writer.append([text("b")])
+        await writer.end(DONE)
+        tail = await followed(log, "a")
+        assert [record.get("text") for _, record in await read(tail)] == ["a", "b", None]
+        log.unfollow(tail)
+
     async def test_streams_do_not_mix(self, log: Log) -> None:
         """Each has its own records and its own generation, which is fit for an event ID."""
         writers: dict[str, Writer] = {name: await log.open(name, "ann", nothing) for name in "ab"}

@@ -24,18 +24,18 @@ def written(records: list[dict[str, object]], *, kept: int = 1000, format_name: 
     return data
 
 
-LOW = {"type": "text", "text": "Low"}
-CAFE = {"type": "text", "text": " café\n👋"}
+LOW: dict[str, object] = {"type": "text", "text": "Low"}
+CAFE: dict[str, object] = {"type": "text", "text": " café\n👋"}
 
 
 def test_tokens() -> None:
     """Each piece of the first choice's text is one ASCII line of JSON, and `[DONE]` follows a whole answer."""
-    other = [
+    other: list[dict[str, object]] = [
         {"type": "text", "text": "no", "choice": 1},
         {"type": "reasoning", "text": "no"},
         {"type": "usage"},
     ]
-    done = {"type": "done", "finish_reason": "stop"}
+    done: dict[str, object] = {"type": "done", "finish_reason": "stop"}
     data = written([*other, LOW, CAFE, {"type": "text", "text": ""}, done])
     lines = data.decode("ascii").split("\n\n")
     assert lines[0] == 'data: {"token": "Low"}'

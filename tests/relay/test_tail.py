@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import anyio
 import pytest
@@ -108,12 +109,13 @@ async def test_whoever_waits_is_woken() -> None:
     async with anyio.create_task_group() as group:
         for number in range(3):
             group.start_soon(wait, number)
-        for act in (
+        acts: list[Callable[[], None]] = [
             lambda: tail.add([text("a")]),
             tail.beat,
             tail.wake,
             lambda: tail.end(b'{"type":"done"}'),
-        ):
+        ]
+        for act in acts:
             await anyio.wait_all_tasks_blocked()
             act()
     assert len(woken) == 12
