@@ -47,8 +47,23 @@ def test_without_rich_it_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     title, heads, *rows = shown().rstrip("\n").split("\n")
     assert title.endswith("trend against the same time before")
     assert heads.split()[:2] == ["model", "streams"]
-    assert [row.split()[0] for row in rows] == ["[red]a/b[/red]", "z" * 39 + "…"]
+    assert [row.split()[0] for row in rows] == ["[red]a/b[/red]", f"{'z' * 26}…{'z' * 13}"]
     assert len({len(row) for row in (heads, *rows)}) == 1
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 140, 200])
+def test_no_figure_is_cut_off(width: int) -> None:
+    """Long names are shortened and columns left out, so that each figure that is shown is whole."""
+    fields = {"ttft_ms": 1234.0, "ttfo_ms": 1300.0, "tokens_per_second": 61.5, "cost": 0.12}
+    few = [record("maker/" + "long-" * 12 + name, **fields) for name in ("a", "b:free")]
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown(width, records=few)).split("\n")
+    assert max(map(len, lines)) <= width
+    rows = [line for line in lines if "maker/" in line]
+    assert [row.count("…") for row in rows] == [1, 1]
+    assert rows[1].split()[0].endswith("free")
+    assert all("1.23 s" in row for row in rows)
+    if width >= 80:
+        assert all("$0.12" in row and "0.0%" in row for row in rows)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 130, 200])
@@ -83,6 +98,17 @@ def test_the_plot_has_a_column_for_each_slice() -> None:
     bars = [line.partition("│")[2] for line in lines if "│" in line]
     assert len(bars[0]) == round(6 / 7 * CHART_WIDTH) + 1
     assert bars[0].strip() == bars[-1].strip() == "█"
-    assert "400 ms │" in text
+    assert [line.split("│")[0].strip() for line in lines[1:9]] == [
+        *("400 ms", "", "300 ms", "", "200 ms", "", "100 ms", ""),
+    ]
+    assert "0 ms └──" in text
     assert len(lines[-2].split()) == 6  # three days
     assert chart([record()], NOW - DAY, NOW) == ""
+
+
+@pytest.mark.parametrize(("width", "columns"), [(100, CHART_WIDTH), (50, 39), (25, None)])
+def test_the_plot_is_no_wider_than_its_terminal(width: int, columns: int | None) -> None:
+    """It shrinks with it, and where nothing could be seen it is left out."""
+    text = chart(RECORDS, NOW - 7 * DAY, NOW, width)
+    assert text.count("─") == (columns or 0)
+    assert max(map(len, text.split("\n"))) <= width

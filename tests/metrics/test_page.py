@@ -11,6 +11,7 @@ import subprocess
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from metrics.recorded import DAY, NOW, record
@@ -18,7 +19,7 @@ from metrics.recorded import DAY, NOW, record
 from sseor.metrics.page import COLORS, page
 from sseor.metrics.record import Record
 
-MONTH = {"since": NOW - 30 * DAY, "until": NOW}
+MONTH: dict[str, Any] = {"since": NOW - 30 * DAY, "until": NOW}
 EVIL = '<script>alert(1)</script><img src="https://x.example/y">'
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -27,7 +28,7 @@ FLAGS = [
 ]
 
 
-def some(models: int = 3) -> list[Record]:
+def some(models: int = 3, **fields: Any) -> list[Record]:
     """Return two months of streams of so many models."""
     dice = random.Random(5)
     return [
@@ -39,6 +40,7 @@ def some(models: int = 3) -> list[Record]:
             tokens_per_second=80.0 + 40 * number,
             cost=0.01,
             tokens_estimated=number == 1,
+            **fields,
         )
         for number in range(models)
         for _ in range(40)
@@ -84,6 +86,33 @@ def test_it_shows_plots_figures_and_trends() -> None:
     assert "~120" in text  # estimated
 
 
+def heads(text: str) -> list[str]:
+    """Return the headings of the page's sections."""
+    return re.findall(r"<h2>([^<]*)", text)
+
+
+def test_providers_and_other_groups_have_a_table() -> None:
+    """Where models come from several providers each has a row; `by` asks for other groups instead."""
+    hosted = [*some(2, provider="P"), *some(2, provider="Q")]
+    text = page(hosted, **MONTH)
+    assert heads(text)[-2:] == ["Models", "Models and providers"]
+    assert Tags(text).count("tr") == 1 + 2 + 1 + 4
+    assert heads(page(some(2, provider="P"), **MONTH))[-1] == "Models"
+    text = page(hosted, by=("day",), **MONTH)
+    assert heads(text)[-1] == "Days"
+    days = re.findall(r">(\d{4}-\d\d-\d\d)<", text)
+    assert len(days) > 20
+    assert days == sorted(days)
+
+
+def test_its_words_are_explained() -> None:
+    """What TTFT, cut or stalled mean is said below; a single stream is no "streams"."""
+    text = page(some(1)[:1], since=NOW - 90 * DAY, until=NOW)
+    assert "reasoning included" in text
+    assert "1 stream<" in text
+    assert "median per 2 days, of each model" in text
+
+
 def test_names_of_servers_are_no_markup() -> None:
     """A model that calls itself a script is shown with that name, and is none."""
     text = page([record(EVIL, ttft_ms=5.0, cost=1.0)], **MONTH)
@@ -112,9 +141,10 @@ def test_a_trend_of_nothing_is_even() -> None:
 
 
 def test_many_models_share_grey() -> None:
-    """As many as have colours are plotted; the others are added up in the cost and have their rows."""
+    """As many as have colours are plotted, which is said; the others are added up in the cost and have their rows."""
     text = page(some(COLORS + 3), **MONTH)
-    assert "3 other models" in text
+    assert f"of the {COLORS} most used models" in text
+    assert text.count("3 other models") == 1
     assert "other models: $" in text
     assert Tags(text).count("tr") == COLORS + 4
 
@@ -143,7 +173,8 @@ def test_a_browser_shows_it(scheme: str, ground: tuple[int, int, int], tmp_path:
     for row in pixels:
         for pixel in row:
             counts[pixel] = counts.get(pixel, 0) + 1
-    assert max(counts, key=lambda color: counts[color]) != ground  # most of it is cards
+    card = {"light": (0xFF, 0xFF, 0xFF), "dark": (0x1B, 0x20, 0x28)}[scheme]
+    assert counts.get(card, 0) > 50_000
     first_line = {"light": (0x2F, 0x6F, 0xDE), "dark": (0x6E, 0xA2, 0xFF)}[scheme]
     assert counts.get(first_line, 0) > 50
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import xml.etree.ElementTree as ElementTree
+from datetime import datetime
+from datetime import time as midnight
 
 import pytest
 from hypothesis import given
@@ -111,7 +114,48 @@ def test_steps_are_round_and_reach_the_top(top: float) -> None:
 
 
 def test_labels_of_moments() -> None:
-    """The time of day within two days, the day beyond, and a mark for a year that no calendar has."""
+    """The time of day within two days, the day beyond, the month in years, and a mark for what no calendar has."""
     assert plot.when(NOW, DAY)[2] == ":"
     assert plot.when(NOW, 30 * DAY)[:2].isdigit()
-    assert plot.when(1e18, DAY) == "?"
+    assert plot.when(NOW, 900 * DAY)[-4:] == "2026"
+    assert plot.day(NOW)[-4:] == "2026"
+    assert plot.when(1e18, DAY) == plot.day(1e18) == "?"
+
+
+@given(st.floats(0, 4e9), st.floats(3600, 20_000 * DAY))
+def test_the_moments_of_an_axis_are_round(since: float, period: float) -> None:
+    """One to nine, within the period, evenly apart but for summer time; beyond a week each is a midnight."""
+    found = plot.moments(since, since + period)
+    assert 1 <= len(found) <= 9
+    assert all(since <= moment <= since + period for moment in found)
+    apart = [after - before for before, after in itertools.pairwise(found)]
+    assert not apart or max(apart) - min(apart) <= 3600
+    if period > 8 * DAY:
+        assert {datetime.fromtimestamp(moment).time() for moment in found} <= {midnight(0), midnight(1)}
+
+
+@pytest.mark.parametrize(("since", "until"), [(1e18, 1e18 + DAY), (0.0, 1e15), (-1e18, 0.0)])
+def test_what_no_calendar_has_makes_no_moments(since: float, until: float) -> None:
+    """An axis of a clock gone mad has no labels, and is drawn all the same."""
+    assert plot.moments(since, until) == []
+    assert marks(plot.lines([Series("a", 0, [1.0])], since, until), "circle")
+
+
+def test_one_value_has_a_scale() -> None:
+    """A spread of a single value, as after the first stream, stands between labelled lines."""
+    svg = plot.spreads([Spread("a", 0, (612.0,) * 5)])
+    assert [label.text for label in marks(svg, "text", "tick")] == ["500 ms", "1 s"]
+
+
+def test_a_long_name_keeps_both_ends() -> None:
+    """Variants of a model differ in their last letters; a name that fits stays as it is."""
+    assert plot.shortened("maker/model-with-a-long-name:free", 20) == "maker/model-w…e:free"
+    assert plot.shortened("a" * 20, 20) == "a" * 20
+
+
+@pytest.mark.parametrize(
+    ("dollars", "shown"), [(0, "$0.00"), (0.00034, "$0.0003"), (1.5, "$1.50"), (1234, "$1,234.00")]
+)
+def test_amounts_read_well(dollars: float, shown: str) -> None:
+    """Cents from a dollar on, and enough digits below it."""
+    assert plot.money(dollars) == shown

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metrics.recorded import DAY, NOW, record
 
 from sseor.metrics.record import Record
-from sseor.metrics.statistics import Quantiles, Summary, quantile, slices, summarize
+from sseor.metrics.statistics import MOST_SLICES, Quantiles, Summary, quantile, slices, slicing, summarize
 
 
 def week(records: Iterable[Record], *by: str) -> list[Summary]:
@@ -52,7 +52,7 @@ def test_the_figures_of_a_model() -> None:
 
 
 def test_groups_and_their_order() -> None:
-    """`by` names the groups, each record is in one, and the most used comes first."""
+    """`by` names the groups, each record is in one, and the most used comes first; days come in their order."""
     records = [
         record("a", provider="P"),
         record("b", provider="Q"),
@@ -64,7 +64,9 @@ def test_groups_and_their_order() -> None:
     pairs = week(records, "model", "provider")
     assert ("b", "Q") in [one.group for one in pairs]
     assert len(pairs) == 5
-    assert [one.count for one in week(records, "day")] == [4, 1]
+    assert [one.count for one in week(records, "day")] == [1, 4]
+    days = [one.group[1] for one in week(records, "model", "day") if one.group[0] == "b"]
+    assert days == sorted(days)
     assert [one.count for one in week(records)] == [5]
 
 
@@ -82,6 +84,39 @@ def test_the_trend_is_against_the_period_before() -> None:
     assert found.line[-1] == 250
     assert Summary(("a",), ttft=Quantiles(1.0)).trend is None
     assert Summary(("a",), ttft_before=1.0).trend is None
+
+
+def test_a_guess_of_the_speed_counts_only_without_a_count() -> None:
+    """Cut answers have no usage: their estimates do not blur the speed that the provider's counts give."""
+    counted = record(tokens_per_second=50.0)
+    guessed = [record(tokens_per_second=90.0, tokens_estimated=True) for _ in range(5)]
+    [found] = week([counted, *guessed], "model")
+    assert (found.tokens_per_second.p50, found.speed_estimated, found.estimated) == (50, False, 5)
+    [found] = week(guessed, "model")
+    assert (found.tokens_per_second.p50, found.speed_estimated) == (90, True)
+    [found] = week([record()], "model")
+    assert (found.tokens_per_second.p50, found.speed_estimated) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("days", "number", "name"),
+    [
+        (0, 1, "minute"),
+        (1 / 24, 12, "5 minutes"),
+        (1, 24, "hour"),
+        (7, 28, "6 hours"),
+        (30.0001, 30, "day"),
+        (90, 45, "2 days"),
+        (365, 12, "30 days"),
+        (365 * 40, 40, "year"),
+        (365 * 100, MOST_SLICES, "48th of the period"),
+    ],
+)
+def test_slices_have_lengths_that_people_use(days: float, number: int, name: str) -> None:
+    """Hours for a day, days for a month: from a dozen to four dozen, whatever the period."""
+    assert slicing(NOW - days * DAY, NOW) == (number, name)
+    [found] = summarize([record(days_ago=0)], since=NOW - days * DAY, until=NOW)
+    assert len(found.line) == number
 
 
 def test_slices_hold_each_record_once() -> None:

@@ -113,7 +113,7 @@ def stats(options: argparse.Namespace) -> int:
     until = max(now, since + 1)
     found = summarize(records, by=options.by, since=since, until=until)
     if options.html is not None:
-        return _write_page(options.html, records, since, until)
+        return _write_page(options.html, records, options.by, since, until)
     if options.json:
         text = _json(found, options.by, since, until)
     elif options.csv:
@@ -168,11 +168,11 @@ def _csv(found: Sequence[Summary], by: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def _write_page(path: Path, records: Sequence[Record], since: float, until: float) -> int:
+def _write_page(path: Path, records: Sequence[Record], by: Sequence[str], since: float, until: float) -> int:
     from sseor.metrics.page import page
 
     try:
-        path.write_text(page(records, since=since, until=until), encoding="utf-8")
+        path.write_text(page(records, by=by, since=since, until=until), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or type(error).__name__}") from error
     StatusLine(sys.stderr).end(f"sseor: {path} is written")

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sseor.metrics.plot import seconds, shortened, when
+from sseor.metrics.plot import day, money, seconds, shortened, ticks, when
 from sseor.metrics.statistics import quantile, slices, times
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ __all__ = ["chart", "sparkline", "table"]
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 UNKNOWN = "-"
-LONGEST_NAME = 40
+SHORTEST_NAME, LONGEST_NAME = 14, 40
 BETWEEN = 3
-POINTS, CHART_WIDTH, CHART_HEIGHT = 12, 60, 7
+POINTS, CHART_WIDTH, CHART_HEIGHT, CHART_LEFT = 12, 60, 8, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class Column:
 COLUMNS = (
     Column("streams", lambda one: f"{one.count:,}"),
     Column("TTFT p50", lambda one: _time(one.ttft.p50)),
-    Column("p90", lambda one: _time(one.ttft.p90), 1),
-    Column("p99", lambda one: _time(one.ttft.p99), 4),
-    Column("trend", lambda one: UNKNOWN if one.trend is None else f"{one.trend:+.0%}", 2),
-    Column("over time", lambda one: sparkline(_thinned(one.line)), 6),
-    Column("TTFO p50", lambda one: _time(one.ttfo.p50), 5),
-    Column("p90", lambda one: _time(one.ttfo.p90), 8),
-    Column("p99", lambda one: _time(one.ttfo.p99), 9),
-    Column("tok/s", lambda one: _speed(one)),
-    Column("cost", lambda one: UNKNOWN if one.cost is None else f"${one.cost:.4f}"),
-    Column("cut", lambda one: f"{one.cut_rate:.1%}"),
-    Column("failed", lambda one: f"{one.failed_rate:.1%}", 3),
-    Column("stalled", lambda one: f"{one.stall_rate:.1%}", 7),
+    Column("p90", lambda one: _time(one.ttft.p90), 4),
+    Column("p99", lambda one: _time(one.ttft.p99), 7),
+    Column("trend", lambda one: UNKNOWN if one.trend is None else f"{one.trend:+.0%}", 5),
+    Column("over time", lambda one: sparkline(_thinned(one.line)), 9),
+    Column("TTFO p50", lambda one: _time(one.ttfo.p50), 8),
+    Column("p90", lambda one: _time(one.ttfo.p90), 11),
+    Column("p99", lambda one: _time(one.ttfo.p99), 12),
+    Column("tok/s", lambda one: _speed(one), 3),
+    Column("cost", lambda one: UNKNOWN if one.cost is None else money(one.cost), 1),
+    Column("cut", lambda one: f"{one.cut_rate:.1%}", 2),
+    Column("failed", lambda one: f"{one.failed_rate:.1%}", 6),
+    Column("stalled", lambda one: f"{one.stall_rate:.1%}", 10),
 )
 
 
@@ -61,8 +61,10 @@ def table(
 ) -> str:
     """Return the figures of the groups as text; `width` None: as wide as it gets."""
     heads = [*by, *(column.head for column in COLUMNS)]
+    # A third of the terminal for the names: the figures are what is asked for.
+    limit = LONGEST_NAME if width is None else min(max(width // (3 * len(by)), SHORTEST_NAME), LONGEST_NAME)
     rows = [
-        [*(shortened(name, LONGEST_NAME) for name in one.group), *(column.cell(one) for column in COLUMNS)]
+        [*(shortened(name, limit) for name in one.group), *(column.cell(one) for column in COLUMNS)]
         for one in found
     ]
     ranks = [0] * len(by) + [column.rank for column in COLUMNS]
@@ -70,9 +72,10 @@ def table(
     heads, rows = [heads[place] for place in keep], [[row[place] for place in keep] for row in rows]
     period = f"{_moment(since, until)} to {_moment(until, since)}, trend against the same time before"
     try:
-        return _rich(heads, rows, len(by), period, width) + chart(records, since, until)
+        drawn = _rich(heads, rows, len(by), period, width)
     except ImportError:
         return _plain(heads, rows, len(by), period)
+    return drawn + chart(records, since, until, width)
 
 
 def sparkline(values: Sequence[float | None]) -> str:
@@ -83,21 +86,22 @@ def sparkline(values: Sequence[float | None]) -> str:
     )
 
 
-def chart(records: Sequence[Record], since: float, until: float) -> str:
+def chart(records: Sequence[Record], since: float, until: float, width: int | None = None) -> str:
     """Return the median time to first token over time as columns of blocks, with its axes."""
+    columns = CHART_WIDTH if width is None else min(CHART_WIDTH, width - CHART_LEFT - 1)
     within = [record for record in records if record.at >= since]
-    values = [quantile(times(part), 0.5) for part in slices(within, since, until, CHART_WIDTH)]
-    top = max((value for value in values if value is not None), default=0.0)
-    if not top:
+    values = [quantile(times(part), 0.5) for part in slices(within, since, until, max(columns, 1))]
+    steps = ticks(max((value for value in values if value is not None), default=0.0) or 1.0)
+    if not any(values) or columns < CHART_WIDTH // 3:
         return ""
+    labels = {round(step / steps[-1] * CHART_HEIGHT): seconds(step) for step in steps}
     lines = ["median time to first token"]
     for level in reversed(range(CHART_HEIGHT)):
-        label = seconds(top * (level + 1) / CHART_HEIGHT) if level % 3 == 0 else ""
-        marks = "".join(BLOCKS[_filled(value, top, level)] for value in values)
-        lines.append(f"{label:>8} │{marks}".rstrip())
+        marks = "".join(BLOCKS[_filled(value, steps[-1], level)] for value in values)
+        lines.append(f"{labels.get(level + 1, ''):>8} │{marks}".rstrip())
     first, middle, last = (when(since + share * (until - since), until - since) for share in (0, 0.5, 1))
-    lines.append(f"{'':>8} └{'─' * CHART_WIDTH}")
-    lines.append(f"{'':>10}{first}{middle:^{CHART_WIDTH - len(first) - len(last)}}{last}")
+    lines.append(f"{labels[0]:>8} └{'─' * columns}")
+    lines.append(f"{'':>{CHART_LEFT}}{first}{middle:^{columns - len(first) - len(last)}}{last}")
     return "\n".join(lines) + "\n"
 
 
@@ -150,8 +154,8 @@ def _fitting(rows: Sequence[list[str]], ranks: Sequence[int], width: int | None)
 
 
 def _thinned(line: Sequence[float | None]) -> list[float | None]:
-    """Return the line with half as many points: the later one of two, if it is there."""
-    step = max(1, len(line) // POINTS)
+    """Return the line with at most `POINTS` points: the latest that is there of so many."""
+    step = math.ceil(len(line) / POINTS)
     parts = [
         [value for value in line[at : at + step] if value is not None] for at in range(0, len(line), step)
     ]
@@ -160,8 +164,7 @@ def _thinned(line: Sequence[float | None]) -> list[float | None]:
 
 def _moment(moment: float, other: float) -> str:
     """Return the day, and in a short period the time of day as well."""
-    day, time_of_day = when(moment, math.inf), when(moment, 0)
-    return f"{day} {time_of_day}" if abs(moment - other) <= 2 * 86_400 else day
+    return f"{day(moment)} {when(moment, 0)}" if abs(moment - other) <= 2 * 86_400 else day(moment)
 
 
 def _time(milliseconds: float | None) -> str:
@@ -170,4 +173,4 @@ def _time(milliseconds: float | None) -> str:
 
 def _speed(one: Summary) -> str:
     speed = one.tokens_per_second.p50
-    return UNKNOWN if speed is None else f"{'~' if one.estimated else ''}{speed:.0f}"
+    return UNKNOWN if speed is None else f"{'~' if one.speed_estimated else ''}{speed:.0f}"

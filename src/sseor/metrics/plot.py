@@ -8,14 +8,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 
-__all__ = ["Series", "Spread", "bars", "lines", "seconds", "sparkline", "spreads", "ticks", "when"]
+__all__ = [
+    *("Series", "Spread", "bars", "day", "lines", "moments", "money", "seconds", "shortened", "sparkline"),
+    *("spreads", "ticks", "when"),
+]
 
 WIDTH, HEIGHT = 960, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 34
-ROW = 34
+NAMES, ROW = 270, 34
+"""The width of the names beside spreads, and the height of a row."""
+
+MOMENTS = 8
+HOURS = (
+    1 / 12,
+    0.25,
+    0.5,
+    1,
+    3,
+    6,
+    12,
+    *(24 * days for days in (1, 2, 4, 7, 14, 30, 61, 122, 365, 730, 3650)),
+)
+"""How far apart the moments of an axis may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +57,7 @@ def lines(series: Sequence[Series], since: float, until: float) -> str:
     """Plot milliseconds over time; a slice without a value leaves a gap in its line."""
     top = max((value for one in series for value in one.values if value is not None), default=0.0) or 1.0
     steps = ticks(top)
-    parts = [*_grid(steps, [seconds(step) for step in steps]), *_days(since, until)]
+    parts = [*_grid(steps, [seconds(step) for step in steps]), *_moments(since, until)]
     for one in series:
         points = [
             (_slot(number, len(one.values)), _level(value, steps[-1]), value)
@@ -61,7 +78,7 @@ def bars(series: Sequence[Series], since: float, until: float) -> str:
     slots = max((len(one.values) for one in series), default=0)
     totals = [sum(one.values[slot] or 0.0 for one in series) for slot in range(slots)]
     steps = ticks(max(totals, default=0.0) or 1.0)
-    parts = [*_grid(steps, [f"${step:.6g}" for step in steps]), *_days(since, until)]
+    parts = [*_grid(steps, [f"${step:.6g}" for step in steps]), *_moments(since, until)]
     width = (WIDTH - LEFT - RIGHT) / max(slots, 1) * 0.7
     for slot in range(slots):
         below = 0.0
@@ -70,7 +87,7 @@ def bars(series: Sequence[Series], since: float, until: float) -> str:
             if value > 0:
                 y, bottom = _level(below + value, steps[-1]), _level(below, steps[-1])
                 x = _slot(slot, slots) - width / 2
-                label = escape(f"{one.name}: ${value:.6g}")
+                label = escape(f"{one.name}: {money(value)}")
                 parts.append(
                     f'<rect class="bar c{one.color}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}"'
                     f' height="{bottom - y:.1f}"><title>{label}</title></rect>'
@@ -83,11 +100,14 @@ def spreads(rows: Sequence[Spread]) -> str:
     """Plot a row each: a thin bar from the 10th to the 90th percentile, a thick one for the middle half, the median."""
     lowest = min((row.quantiles[0] for row in rows), default=1.0)
     highest = max((row.quantiles[-1] for row in rows), default=1.0)
-    low, high = math.log10(lowest) - 0.08, math.log10(highest) + 0.08
-    left, height = 230, TOP + ROW * len(rows) + BOTTOM
+    middle = (math.log10(lowest) + math.log10(highest)) / 2
+    # So wide at least that two round values lie within.
+    half = max(math.log10(highest) - middle + 0.08, 0.4)
+    low, high = middle - half, middle + half
+    height = TOP + ROW * len(rows) + BOTTOM
 
     def place(value: float) -> float:
-        return left + (math.log10(value) - low) / (high - low) * (WIDTH - left - RIGHT)
+        return NAMES + (math.log10(value) - low) / (high - low) * (WIDTH - NAMES - RIGHT)
 
     parts = []
     for value in _decades(10**low, 10**high):
@@ -102,7 +122,7 @@ def spreads(rows: Sequence[Spread]) -> str:
         told = "10 %: {}, 25 %: {}, median: {}, 75 %: {}, 90 %: {}".format(*map(seconds, row.quantiles))
         parts += [
             f"<g><title>{escape(row.name)}: {told}</title>",
-            f'<text class="name" text-anchor="end" x="{left - 14}" y="{y + 4:.1f}">{name}</text>',
+            f'<text class="name" text-anchor="end" x="{NAMES - 14}" y="{y + 4:.1f}">{name}</text>',
             f'<line class="thin c{row.color}" x1="{p10:.1f}" x2="{p90:.1f}" y1="{y}" y2="{y}"/>',
             f'<line class="thick c{row.color}" x1="{p25:.1f}" x2="{p75:.1f}" y1="{y}" y2="{y}"/>',
             f'<circle class="median c{row.color}" cx="{p50:.1f}" cy="{y}" r="6"/></g>',
@@ -134,6 +154,11 @@ def seconds(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 9.95 or not milliseconds else f"{milliseconds:.1f} ms"
 
 
+def money(dollars: float) -> str:
+    """Return an amount as a reader wants it: cents from a dollar on, below it four digits after the point."""
+    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
+
+
 def ticks(top: float) -> list[float]:
     """Return round steps from 0 to at least `top`, five or so."""
     rough = top / 4
@@ -142,17 +167,41 @@ def ticks(top: float) -> list[float]:
     return [step * number for number in range(math.ceil(top / step - 1e-9) + 1)]
 
 
-def when(moment: float, period: float) -> str:
-    """Return a moment as a label: the time of day in a period of up to two days, else the day; local time."""
+def moments(since: float, until: float) -> list[float]:
+    """Return the round moments of a period for its axis, eight at most: full hours, or midnights of local time."""
     try:
-        return datetime.fromtimestamp(moment).strftime("%H:%M" if period <= 2 * 86_400 else "%d %b")
+        first = datetime.fromtimestamp(since).replace(hour=0, minute=0, second=0, microsecond=0)
+        for step in (timedelta(hours=hours) for hours in HOURS):
+            if until - since <= MOMENTS * step.total_seconds():
+                before = math.floor((since - first.timestamp()) / step.total_seconds())
+                found = [(first + step * (before + number)).timestamp() for number in range(MOMENTS + 2)]
+                return [moment for moment in found if since <= moment <= until]
+    except (ValueError, OverflowError, OSError):  # a year that no calendar has
+        pass
+    return []
+
+
+def when(moment: float, period: float) -> str:
+    """Return a moment as a label: the time of day in a period of up to two days, else the day, in years the month."""
+    return _local(moment, "%H:%M" if period <= 2 * 86_400 else "%d %b" if period <= 300 * 86_400 else "%b %Y")
+
+
+def day(moment: float) -> str:
+    """Return the date of a moment, in local time."""
+    return _local(moment, "%d %b %Y")
+
+
+def shortened(name: str, limit: int = 32) -> str:
+    """Return a name that fits beside a plot: of a long one both ends, since variants differ in their last letters."""
+    tail = limit // 3
+    return name if len(name) <= limit else f"{name[: limit - 1 - tail]}…{name[-tail:]}"
+
+
+def _local(moment: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(moment).strftime(form)
     except (ValueError, OverflowError, OSError):  # a year that no calendar has
         return "?"
-
-
-def shortened(name: str, limit: int = 30) -> str:
-    """Return a name that fits beside a plot."""
-    return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
 def _runs(values: Sequence[float | None], top: float) -> list[str]:
@@ -189,13 +238,15 @@ def _grid(steps: Sequence[float], labels: Sequence[str]) -> list[str]:
     return parts
 
 
-def _days(since: float, until: float, labels: int = 7) -> list[str]:
+def _moments(since: float, until: float) -> list[str]:
     parts = []
-    for number in range(labels):
-        share = (number + 0.5) / labels
-        x = LEFT + share * (WIDTH - LEFT - RIGHT)
-        label = when(since + share * (until - since), until - since)
-        parts.append(f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{HEIGHT - 10}">{label}</text>')
+    for moment in moments(since, until):
+        x = LEFT + (moment - since) / (until - since) * (WIDTH - LEFT - RIGHT)
+        label = when(moment, until - since)
+        parts += [
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 5}"/>',
+            f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{HEIGHT - 10}">{label}</text>',
+        ]
     return parts
 
 

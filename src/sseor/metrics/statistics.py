@@ -13,10 +13,25 @@ if TYPE_CHECKING:
 
     from sseor.metrics.record import Record
 
-__all__ = ["GROUPS", "Quantiles", "Summary", "quantile", "summarize"]
+__all__ = ["GROUPS", "Quantiles", "Summary", "quantile", "slices", "slicing", "summarize", "times"]
 
-SLICES = 24
-"""Points of a trend line, whatever the period."""
+HOUR, DAY = 3600.0, 86_400.0
+SLICES = (
+    (60.0, "minute"),
+    (300.0, "5 minutes"),
+    (900.0, "15 minutes"),
+    (HOUR, "hour"),
+    (3 * HOUR, "3 hours"),
+    (6 * HOUR, "6 hours"),
+    (DAY, "day"),
+    (2 * DAY, "2 days"),
+    (7 * DAY, "week"),
+    (30 * DAY, "30 days"),
+    (365 * DAY, "year"),
+)
+"""How long the slices of a period may be, in seconds, and its name: whole days do not mix night and noon."""
+
+MOST_SLICES = 48
 
 NAMELESS = "(unknown)"
 
@@ -54,10 +69,12 @@ class Quantiles:
 class Summary:
     """The figures of one group; times in milliseconds, cost in US dollars, rates from 0 to 1.
 
-    Replays from a cache are counted and left out of times and speed. `cut_rate` is the share of streams that failed
-    after their first token, of those that their reader did not leave; `failed_rate` the share that failed before it;
-    `stall_rate` the share with a stall within the answer. `ttft_before` is the median of the period before, `trend` the
-    change against it (0.1: a tenth slower). `line` holds the median time to first token of equal slices of the period.
+    Replays from a cache are counted and left out of times and speed. `tokens_per_second` is of the streams whose
+    provider told its count; only where none did, of the estimates (`speed_estimated`). `cut_rate` is the share of
+    streams that failed after their first token, of those that their reader did not leave; `failed_rate` the share that
+    failed before it; `stall_rate` the share with a stall within the answer. `ttft_before` is the median of the period
+    before, `trend` the change against it (0.1: a tenth slower). `line` holds the median time to first token of each
+    slice of the period.
     """
 
     group: tuple[str, ...]
@@ -67,6 +84,7 @@ class Summary:
     tokens_per_second: Quantiles = Quantiles()
     output_tokens: int = 0
     estimated: int = 0
+    speed_estimated: bool = False
     cost: float | None = None
     cut_rate: float = 0.0
     failed_rate: float = 0.0
@@ -94,6 +112,7 @@ class Summary:
             **_flat("tokens_per_second", self.tokens_per_second),
             "output_tokens": self.output_tokens,
             "estimated": self.estimated,
+            "speed_estimated": self.speed_estimated,
             "cost": self.cost,
             "cut_rate": self.cut_rate,
             "failed_rate": self.failed_rate,
@@ -111,8 +130,8 @@ def summarize(
 ) -> list[Summary]:
     """Return the groups of a period, the most used first; records of the equally long period before make the trend.
 
-    `by` names the groups: `model`, `provider`, `day`. What lies before both periods is left out; what lies after
-    `until`, as the clock may have been set back, belongs to the period.
+    `by` names the groups: `model`, `provider`, `day`; with days they come in the order of their names. What lies before
+    both periods is left out; what lies after `until`, as the clock may have been set back, belongs to the period.
     """
     before: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     within: dict[tuple[str, ...], list[Record]] = defaultdict(list)
@@ -126,7 +145,8 @@ def summarize(
     found = [
         _summary(group, of_group, before.get(group, []), since, until) for group, of_group in within.items()
     ]
-    return sorted(found, key=lambda summary: (-summary.count, summary.group))
+    # Days, and what is told per day, are read in their order.
+    return sorted(found, key=lambda summary: ("day" not in by and -summary.count, summary.group))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
@@ -139,7 +159,15 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def slices(records: Iterable[Record], since: float, until: float, number: int = SLICES) -> list[list[Record]]:
+def slicing(since: float, until: float) -> tuple[int, str]:
+    """Return how many slices a period has, and how long one is: 24 of an hour for a day, 30 of a day for a month."""
+    for length, name in SLICES:
+        if until - since <= length * MOST_SLICES:
+            return max(1, round((until - since) / length)), name
+    return MOST_SLICES, f"{MOST_SLICES}th of the period"
+
+
+def slices(records: Iterable[Record], since: float, until: float, number: int) -> list[list[Record]]:
     """Return the records in `number` equal slices of the period; what lies outside counts to the nearest."""
     found: list[list[Record]] = [[] for _ in range(number)]
     width = (until - since) / number or 1.0
@@ -157,6 +185,8 @@ def _summary(
     group: tuple[str, ...], records: list[Record], before: list[Record], since: float, until: float
 ) -> Summary:
     made = [record for record in records if not record.cache_hit]
+    speeds = [record for record in made if record.tokens_per_second is not None]
+    counted = [record for record in speeds if not record.tokens_estimated]
     costs = [record.cost for record in records if record.cost is not None]
     stayed = sum(record.outcome != "left" for record in records) or 1
     return Summary(
@@ -164,9 +194,10 @@ def _summary(
         count=len(records),
         ttft=Quantiles.of(record.ttft_ms for record in made),
         ttfo=Quantiles.of(record.ttfo_ms for record in made),
-        tokens_per_second=Quantiles.of(record.tokens_per_second for record in made),
+        tokens_per_second=Quantiles.of(record.tokens_per_second for record in counted or speeds),
         output_tokens=sum(record.output_tokens or 0 for record in records),
         estimated=sum(bool(record.tokens_estimated) for record in records),
+        speed_estimated=bool(speeds) and not counted,
         cost=math.fsum(costs) if costs else None,
         cut_rate=sum(record.outcome == "cut" for record in records) / stayed,
         failed_rate=sum(record.outcome == "failed" for record in records) / stayed,
@@ -175,7 +206,7 @@ def _summary(
         cached=len(records) - len(made),
         count_before=len(before),
         ttft_before=quantile(times(before), 0.5),
-        line=[quantile(times(part), 0.5) for part in slices(records, since, until)],
+        line=[quantile(times(part), 0.5) for part in slices(records, since, until, slicing(since, until)[0])],
     )
 
 

@@ -20,7 +20,7 @@ h2 { font-size: 16px; margin: 0; }
 .sub { color: var(--muted); margin: 2px 0 0; font-size: 14px; }
 section, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 18px 20px; }
 section { margin-top: 18px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 14px; margin-top: 22px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 14px; margin-top: 22px; }
 .tile { padding: 14px 18px; }
 .tile b { display: block; font-size: 26px; font-weight: 650; letter-spacing: -.02em; }
 .tile span { color: var(--muted); font-size: 13px; }
@@ -28,7 +28,7 @@ section { margin-top: 18px; }
 .key i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
 .key i { background: var(--c); }
 .plot, .table { overflow-x: auto; }
-.plot svg { display: block; width: 100%; min-width: 640px; }
+.plot svg { display: block; width: 100%; min-width: 760px; }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; fill: var(--muted); }
 svg .name { fill: var(--ink); font-size: 13px; }
 .grid { stroke: var(--line); }
@@ -42,8 +42,15 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; margin-top: 8px
 th, td { padding: 8px 9px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; }
 th { color: var(--muted); font-weight: 500; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td small { color: var(--muted); }
+th:first-child, td:first-child { padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0; }
+td:has(.name), th.name { text-align: left; }
+td .name { display: block; min-width: 120px; white-space: normal; overflow-wrap: anywhere; }
+td small { color: var(--muted); display: block; font-size: 11px; }
+footer { color: var(--muted); font-size: 13px; margin-top: 22px; padding: 0 20px; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 0; }
+dt { color: var(--ink); }
+dd { margin: 0; }
 .spark { width: 110px; height: 24px; display: block; }
 .slower { color: var(--bad); }
 .faster { color: var(--good); }
