@@ -8,7 +8,14 @@ import pytest
 from chat.assembling import assemble, call, call_chunk, chunk
 
 from sseor.chat import ChatRequest, CompletedChoice, Completion
-from sseor.chat.continuation import Form, continued, form_for, not_continuable, refuses_prefill
+from sseor.chat.continuation import (
+    Form,
+    continued,
+    form_for,
+    is_blank,
+    not_continuable,
+    refuses_prefill,
+)
 from sseor.chat.request import chat_request
 
 HELLO = {"role": "user", "content": "Hello"}
@@ -233,6 +240,28 @@ def test_what_cannot_be_continued_says_why(partial: Completion, why: str) -> Non
     """There must be text, and nothing that a message cannot hold in half."""
     assert why in str(not_continuable(partial))
     assert "max_tokens" not in str(not_continuable(partial))
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": " "},
+        {"reasoning": "hm"},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "d"}]},
+        {"refusal": "no"},
+        {"tool_calls": [call("{", "f")]},
+        {"images": [{"image_url": {"url": "u"}}]},
+        {"audio": {"id": "x", "data": "AA=="}},
+        {"annotations": [{"type": "url_citation"}]},
+    ],
+    ids=lambda delta: next(iter(delta)),
+)
+def test_only_an_answer_of_which_nothing_came_is_blank(delta: dict[str, Any]) -> None:
+    """A role is nothing; whatever was generated is something, in the second choice too."""
+    assert not is_blank(assemble(chunk(delta)).completion)
+    assert not is_blank(assemble(chunk({"role": "assistant"}), chunk(delta, index=1)).completion)
+    assert is_blank(assemble(chunk({"role": "assistant", "content": ""})).completion)
+    assert is_blank(Completion())
 
 
 def test_text_can_be_continued() -> None:

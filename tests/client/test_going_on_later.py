@@ -19,7 +19,7 @@ from shells import KEY, PROMPT, SHELLS, read
 
 import sseor
 from sseor.errors import ConfigError, ConnectionLostError, MisuseError, ResumeError
-from sseor.testing import Act, Cut, LoopbackServer, Role, Say, Stall, answer, in_turn, play
+from sseor.testing import Act, Cut, LoopbackServer, Role, Say, Stall, Status, answer, in_turn, play
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -145,6 +145,33 @@ def test_an_unfinished_answer_is_not_overwritten(shell: str, tmp_path: Path) -> 
     assert sseor.load(file).text == SECOND
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("opening", [Status(503, {"error": {"code": 503, "message": "busy"}}), Cut()])
+def test_an_answer_of_which_nothing_came(shell: str, opening: Act, tmp_path: Path) -> None:
+    """Going on with it asks its question, and so may whoever uses its file: there is nothing to be lost."""
+    file = tmp_path / "tides.json"
+    with LoopbackServer(
+        in_turn(play(Role(), opening), play(*answer(FIRST)), play(*answer(SECOND)))
+    ) as server:
+        outcome = read(shell, server.base_url, parameters={"save_to": file})
+        assert outcome.error is not None
+        assert outcome.error.partial is not None
+        assert go_on(shell, server.base_url, outcome.error.partial)[0] == FIRST
+        new, completion = go_on(shell, server.base_url, file)
+        assert new == completion.text == SECOND
+        assert [request.json()["messages"] for request in server.requests] == [PROMPT] * 3
+    assert sseor.load(file).text == SECOND
+
+
+def test_a_file_that_holds_nothing_is_written_anew(tmp_path: Path) -> None:
+    """It may be that of another question, too."""
+    file = tmp_path / "tides.json"
+    sseor.save(partial(choices=[]), file)
+    with LoopbackServer(play(*answer(FIRST))) as server:
+        assert read("threads", server.base_url, parameters={"save_to": file}).text == FIRST
+    assert sseor.load(file).text == FIRST
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the system refuses at the start is a wrong argument, told before any request."""
     monkeypatch.setattr("sseor.client.shell.Saver", refuse)
@@ -197,6 +224,8 @@ def partial(**changes: Any) -> sseor.Completion:
         ({}, {"model": "another/model"}, "another request"),
         ({}, {"messages": [{"role": "user", "content": "Bye"}]}, "another request"),
         ({"request": {"model": "m", "messages": []}}, {}, "messages must not be empty"),
+        ({"choices": [{"reasoning": "Hm"}]}, {}, "cannot be continued: nothing but reasoning had come"),
+        ({"choices": [{"text": "Low", "refusal": "No"}]}, {}, "cannot be continued: the model refused"),
     ],
 )
 def test_what_cannot_be_gone_on_with(changes: Any, arguments: Any, told: str) -> None:

@@ -206,9 +206,9 @@ def test_an_unfinished_answer_to_another_request_is_not_overwritten(tmp_path: Pa
     save(partial(), path)
     before = path.read_bytes()
     for request in (OTHER, None):
-        with pytest.raises(ConfigError, match="unfinished answer to another request"):
+        with pytest.raises(ConfigError, match="holds an unfinished answer"):
             Saver(path, request)
-        with pytest.raises(ConfigError, match="unfinished answer to another request"):
+        with pytest.raises(ConfigError, match="holds an unfinished answer"):
             save(partial(request=request), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["answer.json"]

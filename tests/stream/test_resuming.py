@@ -250,6 +250,18 @@ def test_a_saved_answer_is_continued() -> None:
     assert [item.attempt for item in stage.of(Resumed)] == [2]
 
 
+def test_a_saved_answer_of_which_nothing_came_is_asked_for_again() -> None:
+    """The question goes out as it was, and what ran before stays on the list."""
+    first = play(OK, delta(""), lost(), settings=with_settings(retries=RetryPolicy(attempts=1)))
+    assert first.error is not None
+    stage = play(OK, delta(FIRST, "stop"), DONE, b"", before=first.error.partial, settings=with_settings())
+    assert stage.error is None
+    assert stage.requests == first.requests
+    assert not stage.of(Resumed)
+    assert stage.text == stage.script.completion.text == FIRST
+    assert len(stage.script.completion.generations) == 2
+
+
 def test_before_it_runs_a_saved_answer_shows_what_it_has() -> None:
     """The completion of a script that has not started is the partial's."""
     first = play(OK, delta(FIRST), lost(), settings=with_settings())

@@ -56,6 +56,8 @@ def test_an_expired_first_token_is_tried_again_once() -> None:
     policy = certain(attempts=9)
     assert policy.wait(StallError(timer="first_token"), 1, 0) is not None
     assert policy.wait(StallError(timer="first_token"), 2, 1) is None
+    assert policy.wait(StallError(timer="stall"), 2, 1) is not None
+    assert certain(first_token_expiries=0).wait(StallError(timer="silence"), 1, 0) is not None
 
 
 def test_a_broken_format_is_tried_again_once() -> None:

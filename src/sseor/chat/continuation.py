@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sseor.chat.completion import Completion
 
-__all__ = ["Form", "continued", "form_for", "not_continuable", "refuses_prefill"]
+__all__ = ["Form", "continued", "form_for", "is_blank", "not_continuable", "refuses_prefill"]
 
 Form: TypeAlias = Literal["prefill", "instruction"]
 
@@ -58,6 +58,21 @@ def form_for(model: str, fields: Mapping[str, Any]) -> Form:
     if _NO_PREFILL.search(name) or ("claude" in name and _asks_for_reasoning(name, fields)):
         return "instruction"
     return "prefill"
+
+
+def is_blank(partial: Completion) -> bool:
+    """Tell whether nothing had come of an answer: then its question is simply asked again."""
+    return not any(
+        choice.text
+        or choice.reasoning
+        or choice.reasoning_details
+        or choice.refusal
+        or choice.tool_calls
+        or choice.images
+        or choice.audio
+        or choice.annotations
+        for choice in partial.choices
+    )
 
 
 def not_continuable(partial: Completion) -> str | None:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sseor.chat import Completion
+from sseor.chat.continuation import is_blank
 from sseor.chat.text import clean_value
 from sseor.errors import ConfigError, MisuseError, ResumeError
 
@@ -80,9 +81,7 @@ class Saver:
             with contextlib.suppress(FileNotFoundError):
                 self.saved = _load(self._path)
             if self.saved is not None and _would_be_lost(self.saved, request):
-                raise ConfigError(
-                    f"{self._path!r} holds the unfinished answer to another request: resume it, or remove the file"
-                )
+                raise ConfigError(f"{self._path!r} holds an unfinished answer: resume it, or remove the file")
             _remove_leftovers(self._path)
         except ResumeError as error:
             self.close()
@@ -149,7 +148,7 @@ def _locked(path: str) -> FileLock:
 
 def _would_be_lost(saved: Completion, request: Mapping[str, Any] | None) -> bool:
     """Tell whether replacing this answer would lose one that could be resumed."""
-    if saved.verdict.complete or saved.request is None:
+    if saved.verdict.complete or saved.request is None or is_blank(saved):
         return False
     return request is None or saved.request != json.loads(_json(clean_value(dict(request))))
 

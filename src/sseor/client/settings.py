@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sseor.chat import Completion
+from sseor.chat.continuation import is_blank, not_continuable
 from sseor.chat.request import ChatRequest, Message, chat_request
 from sseor.errors import ConfigError, ResumeError
 from sseor.stream import CompleteWhen, OnCut, RetryPolicy, Script, Settings, Timeouts
@@ -93,6 +94,9 @@ class Configured:
             raise ResumeError("this answer does not know its request, and so cannot be continued")
         if before.verdict.complete and before.finish_reason != "length":
             raise ResumeError("this answer is whole: there is nothing to continue")
+        why_not = None if is_blank(before) else not_continuable(before)
+        if why_not:
+            raise ResumeError(f"this answer cannot be continued: {why_not}")
         request = ChatRequest.from_dict(before.request)
         if (model is not None and model != request.model) or (
             messages is not None and list(messages) != list(request.messages)

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sseor.chat import Completion, Finished, Restarted, Resumed
-from sseor.chat.continuation import Form, continued, form_for, not_continuable, refuses_prefill
+from sseor.chat.continuation import Form, continued, form_for, is_blank, not_continuable, refuses_prefill
 from sseor.chat.generation import Generation
 from sseor.chat.request import ChatRequest
 from sseor.chat.seam import Seam
@@ -49,8 +49,8 @@ class Recovery:
         self.withheld: list[Finished] = []
         self._request = request
         self._settings = settings
-        self._before = before
-        self._form: Form | None = None if before is None else self._known_form()
+        self._before = None if before is None or is_blank(before) else before
+        self._form: Form | None = None if self._before is None else self._known_form()
         self._cut: SseorError | None = None
         self._requests = len(self.generations)
         self._lengths = 0

@@ -53,7 +53,8 @@ class RetryPolicy:
         """
         if not error.retryable or attempt >= self.attempts:
             return None
-        if isinstance(error, StallError) and like_it >= self.first_token_expiries:
+        no_token = isinstance(error, StallError) and error.timer == "first_token"
+        if no_token and like_it >= self.first_token_expiries:
             return None
         if isinstance(error, ProtocolError) and like_it >= 1:
             return None
