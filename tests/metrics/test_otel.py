@@ -21,10 +21,16 @@ from shells import KEY, SHELLS, read
 import sseor
 from sseor.chat import Timeline
 from sseor.errors import ConfigError
-from sseor.metrics.otel import MOST_GAPS, SECONDS, TOKENS, OpenTelemetry
+from sseor.metrics.otel import LATEST, MOST_GAPS, OPT_IN, SECONDS, TOKENS, OpenTelemetry
 from sseor.testing import Cut, LoopbackServer, Say, Usage, answer, play
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
+
+
+@pytest.fixture(autouse=True)
+def no_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no variable of the machine choose the conventions."""
+    monkeypatch.delenv(OPT_IN, raising=False)
 
 
 class Collected:
@@ -104,6 +110,33 @@ def test_a_stream_is_a_span_and_four_metrics(shell: str) -> None:
     assert {kind: point.sum for kind, point in tokens.items()} == {"input": 3, "output": 2}
     assert list(tokens["input"].explicit_bounds) == TOKENS
     assert [found[name].unit for name in sorted(found)] == ["s", "s", "s", "{token}"]
+
+
+def test_the_latest_conventions_are_opted_in_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the standard's variable metrics have their new names, and tokens counters beside two histograms."""
+    monkeypatch.setenv(OPT_IN, f"http/dup, {LATEST}")
+    collected = Collected()
+    acts = [*answer("Low", " water")[:-2], Usage(prompt=3, completion=2), answer("x")[-1]]
+    for one in (play(*acts), play(Say("Low"), Cut())):
+        with LoopbackServer(one) as server:
+            read("threads", server.base_url, metrics=collected.otel)
+    found = collected.metrics
+    group = "gen_ai.client.inference"
+    assert set(found) == {
+        *(f"{group}.duration", f"{group}.time_to_first_chunk", f"{group}.time_per_output_chunk"),
+        *(f"{group}.operation.input_tokens", f"{group}.operation.output_tokens"),
+        *(f"{group}.usage.input_tokens", f"{group}.usage.output_tokens"),
+        *(f"{group}.usage.cache_read.input_tokens", f"{group}.usage.reasoning.output_tokens"),
+    }
+    points = found[f"{group}.usage.output_tokens"].data.data_points
+    assert sum(point.value for point in points) == 2  # the cut answer has no usage: a guess is not counted
+    assert {point.attributes["gen_ai.token.modality"] for point in points} == {"unknown"}
+    histogram = found[f"{group}.operation.output_tokens"].data.data_points
+    ended = {point.attributes.get("error.type"): point.sum for point in histogram}
+    assert ended == {None: 2, "ConnectionLostError": 0}
+    assert list(histogram[0].explicit_bounds) == TOKENS
+    [span, _] = collected.spans
+    assert span.name == "chat sseor/demo"
 
 
 def test_the_buckets_are_the_advised_ones() -> None:

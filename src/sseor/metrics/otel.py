@@ -1,14 +1,17 @@
 """Streams as OpenTelemetry tells them: a client span and the metrics of the GenAI semantic conventions.
 
 `Client(metrics=OpenTelemetry())`, or beside a log `Client(metrics=MetricsLog(), on_finish=OpenTelemetry().record)`.
-Names, attributes and bucket boundaries are those of the conventions' pages "generative AI metrics" and "generative
-client AI spans", as of semantic conventions 1.42 (status: development). Prompts and answers are never recorded. Needs
-the extra `sseor[otel]`; where spans and metrics go is up to the providers that the program has set up.
+Names, attributes and bucket boundaries are those of the conventions' pages on generative AI, as of semantic conventions
+1.42 (status: development). Since they moved to a repository of their own, their first release there has renamed the
+metrics; `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental` asks for these names, as it does elsewhere. Prompts
+and answers are never recorded. Needs the extra `sseor[otel]`; where spans and metrics go is up to the providers that
+the program has set up.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,10 +22,12 @@ from sseor.errors import ConfigError
 from sseor.metrics.record import Record, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sseor.chat import Completion, Timeline
     from sseor.errors import SseorError
+
+    CountTokens = Callable[[Record, dict[str, Any]], None]
 
 __all__ = ["OpenTelemetry"]
 
@@ -45,12 +50,22 @@ PROVIDERS = {
 }
 """`gen_ai.provider.name` by host; of another server the host itself is the name."""
 
+OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
+LATEST = "gen_ai_latest_experimental"
+COUNTED = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cached_tokens": "cache_read.input_tokens",
+    "reasoning_tokens": "reasoning.output_tokens",
+}
+"""What of a record the latest conventions count, as `gen_ai.client.inference.usage.…`."""
+
 MOST_GAPS = 100
 """So many gaps of a stream are recorded at most, drawn evenly: each costs the SDK 17 µs of the reader's time."""
 
 
 class OpenTelemetry:
-    """Records each stream as a span `chat {model}` and in four histograms.
+    """Records each stream as a span `chat {model}` and in the metrics of the conventions.
 
     Without arguments the program's global providers are used. `provider_name` overrides what is derived from the
     server's host. Raises `ConfigError` where OpenTelemetry is not installed.
@@ -67,38 +82,68 @@ class OpenTelemetry:
         self._failed = trace.Status(trace.StatusCode.ERROR)
         self._provider_name = provider_name
         self._tracer = trace.get_tracer("sseor", __version__, tracer_provider)
-        meter = metrics.get_meter("sseor", __version__, meter_provider)
-
-        def histogram(name: str, unit: str, description: str, boundaries: list[Any]) -> Any:
-            return meter.create_histogram(
-                f"gen_ai.client.{name}", unit, description, explicit_bucket_boundaries_advisory=boundaries
-            )
-
-        self._duration = histogram("operation.duration", "s", "GenAI operation duration.", SECONDS)
-        self._first = histogram(
-            "operation.time_to_first_chunk", "s", "Time to receive the first chunk.", SECONDS
+        self._meter = metrics.get_meter("sseor", __version__, meter_provider)
+        latest = LATEST in os.environ.get(OPT_IN, "").replace(" ", "").split(",")
+        group = "inference" if latest else "operation"
+        self._duration = self._histogram(f"{group}.duration", "s", "GenAI operation duration.")
+        self._first = self._histogram(f"{group}.time_to_first_chunk", "s", "Time to receive the first chunk.")
+        self._between = self._histogram(
+            f"{group}.time_per_output_chunk", "s", "Time between one chunk and the next."
         )
-        self._between = histogram(
-            "operation.time_per_output_chunk", "s", "Time between one chunk and the next.", SECONDS
-        )
-        self._tokens = histogram("token.usage", "{token}", "Number of input and output tokens used.", TOKENS)
+        self._count_tokens = self._latest_tokens() if latest else self._tokens()
 
     def record(self, completion: Completion, error: SseorError | None = None) -> None:
         """Record a stream that has just ended, be it by `error`; the span's parent is the caller's current one."""
         kept = record_of(completion, error)
         common = self._common(kept)
         self._trace(kept, common)
-        failure = {} if kept.error is None else {"error.type": kept.error}
         if kept.total_ms is not None:
-            self._duration.record(kept.total_ms / 1000, {**common, **failure})
-        if not kept.tokens_estimated:
-            for kind, tokens in (("input", kept.input_tokens), ("output", kept.output_tokens)):
-                if tokens is not None:
-                    self._tokens.record(tokens, {**common, "gen_ai.token.type": kind})
+            self._duration.record(kept.total_ms / 1000, {**common, **_failure(kept)})
+        self._count_tokens(kept, common)
         if kept.first_chunk_ms is not None:
             self._first.record(kept.first_chunk_ms / 1000, common)
             for seconds in _gaps(completion.timeline):
                 self._between.record(seconds, common)
+
+    def _histogram(self, name: str, unit: str, description: str) -> Any:
+        boundaries: list[Any] = [*(SECONDS if unit == "s" else TOKENS)]
+        return self._meter.create_histogram(
+            f"gen_ai.client.{name}", unit, description, explicit_bucket_boundaries_advisory=boundaries
+        )
+
+    def _tokens(self) -> CountTokens:
+        """Return what counts the tokens of a stream: in one histogram, if the provider told them."""
+        used = self._histogram("token.usage", "{token}", "Number of input and output tokens used.")
+
+        def count(kept: Record, common: dict[str, Any]) -> None:
+            output = None if kept.tokens_estimated else kept.output_tokens
+            for kind, tokens in (("input", kept.input_tokens), ("output", output)):
+                if tokens is not None:
+                    used.record(tokens, {**common, "gen_ai.token.type": kind})
+
+        return count
+
+    def _latest_tokens(self) -> CountTokens:
+        """Return what counts the tokens of a stream: in counters and two histograms, as 0 if nobody told them."""
+        described = "Number of tokens, by the usage that the provider told."
+        counters = {
+            field: self._meter.create_counter(f"gen_ai.client.inference.usage.{name}", "{token}", described)
+            for field, name in COUNTED.items()
+        }
+        histograms = {
+            field: self._histogram(f"inference.operation.{field}", "{token}", described)
+            for field in ("input_tokens", "output_tokens")
+        }
+
+        def count(kept: Record, common: dict[str, Any]) -> None:
+            estimated = {"output_tokens": 0} if kept.tokens_estimated else {}
+            told = {field: estimated.get(field, getattr(kept, field) or 0) for field in COUNTED}
+            for field, counter in counters.items():
+                counter.add(told[field], {**common, "gen_ai.token.modality": "unknown"})
+            for field, histogram in histograms.items():
+                histogram.record(told[field], {**common, **_failure(kept)})
+
+        return count
 
     def _common(self, kept: Record) -> dict[str, Any]:
         """Return the attributes of span and metrics alike."""
@@ -125,7 +170,7 @@ class OpenTelemetry:
             "gen_ai.usage.output_tokens": None if kept.tokens_estimated else kept.output_tokens,
             "gen_ai.usage.reasoning.output_tokens": kept.reasoning_tokens,
             "gen_ai.usage.cache_read.input_tokens": kept.cached_tokens,
-            "error.type": kept.error,
+            **_failure(kept),
         }
         end = time.time_ns()
         span = self._tracer.start_span(
@@ -148,6 +193,10 @@ def _gaps(timeline: Timeline) -> Iterator[float]:
         before = int(place)
         place += count * share
         yield from itertools.repeat(seconds, int(place) - before)
+
+
+def _failure(kept: Record) -> dict[str, Any]:
+    return {} if kept.error is None else {"error.type": kept.error}
 
 
 def _known(attributes: dict[str, Any]) -> dict[str, Any]:
