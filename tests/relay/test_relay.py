@@ -96,6 +96,28 @@ async def test_a_viewer_returns_with_any_event_id() -> None:
     await relay.aclose()
 
 
+async def test_a_tail_that_is_cut_sends_its_viewers_back() -> None:
+    """They get what is there, then the end of the body without a terminal record."""
+    log = MemoryLog()
+    relay = Relay(log=log, smoothing=None)
+    stream = await relay.start(Source(Text("a")))
+    viewer = await relay.attach(stream)
+    assert types(await anext(viewer)) == []
+    assert types(await anext(viewer)) == ["text"]
+    tail = await log.follow(stream)
+    assert tail is not None
+    async with anyio.create_task_group() as group:
+
+        async def read_on() -> None:
+            assert await everything(viewer) == b""
+
+        group.start_soon(read_on)
+        await anyio.wait_all_tasks_blocked()
+        tail.cut()
+    assert not viewer.is_done
+    await relay.aclose()
+
+
 async def test_what_is_refused() -> None:
     """Unknown and another's are not to be told apart; event IDs of other streams and of nobody are."""
     relay = Relay()

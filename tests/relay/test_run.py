@@ -262,6 +262,22 @@ async def test_a_log_that_fails_ends_the_stream(
     assert source.closed
 
 
+async def test_a_stream_that_others_ended(caplog: pytest.LogCaptureFixture) -> None:
+    """Upstream is let go as soon as the log refuses a record, without a word of a failure in here."""
+
+    class Fencing(MemoryLog):
+        async def open(self, stream: str, owner: str, on_cancel: Any) -> Any:
+            writer = await super().open(stream, owner, on_cancel)
+            await writer.end(b'{"type":"interrupted"}')
+            return writer
+
+    log, source = Fencing(), Source(Text("a"))
+    with caplog.at_level(logging.WARNING, "sseor.relay"):
+        assert await ran(source, log) == [{"type": "interrupted"}]
+    assert source.closed
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 async def test_a_log_that_fails_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """Neither that nor a source that cannot be closed raises; both are logged."""
 

@@ -95,14 +95,29 @@ def test_a_tail_begins_with_a_snapshot_that_was_kept() -> None:
     assert (second.last, second.folded) == (first.last, first.folded)
 
 
+def test_a_tail_that_missed_records_goes_on_from_a_snapshot() -> None:
+    """Restored in the middle, it gives those who read on the snapshot, and then what follows that."""
+    whole, behind = Tail("s", "g", max_records=4), Tail("s", "g")
+    for word in "abcdefghij":
+        whole.add([text(word)])
+        if word < "c":
+            behind.add([text(word)])
+    assert len(rest(behind, 0)) == 2
+    behind.restore(whole.snapshot(), whole.folded)
+    behind.add([payload_of(block) for block in whole.blocks_after(whole.folded)])
+    assert [event.data for event in rest(behind, 2)] == [event.data for event in rest(whole, 2)]
+    assert (behind.last, behind.folded) == (whole.last, whole.folded)
+    assert behind.folded_bytes == len(whole.snapshot())
+
+
 @pytest.mark.anyio
 async def test_whoever_waits_is_woken() -> None:
-    """A record, the end, a beat and a bare wake each wake all who wait."""
+    """A record, the end, a beat, a cut and a bare wake each wake all who wait."""
     tail = Tail("s", "g")
     woken: list[int] = []
 
     async def wait(number: int) -> None:
-        for _ in range(4):
+        for _ in range(5):
             await tail.changed()
             woken.append(number)
 
@@ -113,11 +128,12 @@ async def test_whoever_waits_is_woken() -> None:
             lambda: tail.add([text("a")]),
             tail.beat,
             tail.wake,
+            tail.cut,
             lambda: tail.end(b'{"type":"done"}'),
         ]
         for act in acts:
             await anyio.wait_all_tasks_blocked()
             act()
-    assert len(woken) == 12
+    assert len(woken) == 15
     assert tail.ended
     assert tail.beats == 1

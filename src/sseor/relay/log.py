@@ -25,7 +25,7 @@ class FullError(Exception):
 
 
 class FencedError(Exception):
-    """The stream was ended by somebody else: nothing more may be written."""
+    """The stream was ended by somebody else, or is to be: nothing more may be written."""
 
 
 class Writer(Protocol):
@@ -46,9 +46,10 @@ class Log(Protocol):
     """Where streams are kept."""
 
     async def open(self, stream: str, owner: str, on_cancel: Callable[[], None]) -> Writer:
-        """Begin a stream that belongs to `owner`; `on_cancel` is called, in this event loop, once it is cancelled.
+        """Begin a stream that belongs to `owner`.
 
-        Raises StreamExistsError, or FullError.
+        `on_cancel` is called, in this event loop, once the stream is cancelled, or in other hands. Raises
+        StreamExistsError, or FullError. Here and below, a log that cannot be reached raises RefusedError.
         """
 
     async def owner(self, stream: str) -> str | None:
@@ -64,7 +65,10 @@ class Log(Protocol):
         """Say that one of those who follow the tail does so no longer."""
 
     async def unwatched(self, stream: str) -> float:
-        """Return for how many seconds nobody, in any process, has followed the stream; 0 while somebody does."""
+        """Return for how many seconds nobody, in any process, has followed the stream; 0 while somebody does.
+
+        0 also while that cannot be known.
+        """
 
     async def cancel(self, stream: str) -> None:
         """Ask whoever writes the stream, in any process, to end it; nothing happens when it has ended."""

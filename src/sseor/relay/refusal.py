@@ -9,6 +9,7 @@ __all__ = ["RefusedError"]
 STATUSES = {
     "bad_request": 400,
     "bad_event_id": 400,
+    "not_streamed": 400,
     "forbidden": 403,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -18,6 +19,7 @@ STATUSES = {
     "too_many": 429,
     "internal": 500,
     "draining": 503,
+    "unavailable": 503,
 }
 
 

@@ -12,6 +12,7 @@ from sseor.chat import Finished, Heartbeat, Reasoning, Refusal, Text
 from sseor.errors import SseorError
 from sseor.relay import records
 from sseor.relay.codes import code_of
+from sseor.relay.log import FencedError
 from sseor.relay.smoothing import Smoother
 
 if TYPE_CHECKING:
@@ -182,7 +183,9 @@ class Run:
 
     def _fail_by(self, error: Exception) -> None:
         code = code_of(error)
-        if code == "internal":
+        if isinstance(error, FencedError):  # the log has the end of it, or will have
+            logger.warning("a relayed stream was ended by others, or its log cannot be reached")
+        elif code == "internal":
             logger.error("a relayed stream failed", exc_info=error)
         else:
             logger.warning("a relayed stream ended with %s: %r", code, error)

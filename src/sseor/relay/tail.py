@@ -39,6 +39,7 @@ class Tail:
         self.stream = stream
         self.generation = generation
         self.ended = False
+        self.is_cut = False
         self.beats = 0
         self.last = 0
         self._head = b"id: %b." % generation.encode()
@@ -56,6 +57,11 @@ class Tail:
     def size(self) -> int:
         """The bytes that it holds, about."""
         return self._block_bytes + self._folded_bytes
+
+    @property
+    def folded_bytes(self) -> int:
+        """The bytes of the snapshot, about."""
+        return self._folded_bytes
 
     @property
     def folded(self) -> int:
@@ -79,14 +85,23 @@ class Tail:
         self.add([terminal])
 
     def restore(self, snapshot: bytes, last: int) -> None:
-        """Begin with a snapshot record, which holds everything up to number `last`."""
+        """Take a snapshot record, which holds everything up to number `last`, for all that there is."""
         self._snapshot.fold(codec.loads(snapshot))
         self._folded_bytes = len(snapshot)
+        self._snapshot_block = b""
+        self._blocks.clear()
+        self._block_bytes = 0
         self.last = last
+        self.wake()
 
     def snapshot(self) -> bytes:
         """Return the record that stands for all up to number `folded`."""
         return codec.dumps(self._snapshot.to_record())
+
+    def cut(self) -> None:
+        """Have those who read it come back: what becomes of the stream cannot be told here."""
+        self.is_cut = True
+        self.wake()
 
     def beat(self) -> None:
         """Wake all who wait, so that they send a heartbeat."""
@@ -100,6 +115,10 @@ class Tail:
         if self._newest is None or self._newest[0] != number:
             self._newest = number, self._cut(number)
         return self._newest[1]
+
+    def blocks_after(self, number: int) -> list[bytes]:
+        """Return the events after record `number`, which is not folded."""
+        return self._blocks[number - self.folded :]
 
     def changed(self) -> Awaitable[None]:
         """Wait for the next record, or beat."""

@@ -97,7 +97,7 @@ class Viewer:
                 if data:
                     break
                 if batch is None:
-                    if self.tail.ended:
+                    if self.tail.ended or self.tail.is_cut:
                         break
                     beats = self.tail.beats
                     await self.tail.changed()
