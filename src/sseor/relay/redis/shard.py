@@ -1,0 +1,133 @@
+"""The streams of one shard, as one process has to do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from sseor.relay.log import StreamExistsError
+from sseor.relay.redis.commands import Commands
+from sseor.relay.redis.keeper import Keeper
+from sseor.relay.redis.reader import Followed, Reader
+from sseor.relay.redis.scripts import CANCEL, OPEN, UNWATCHED
+from sseor.relay.redis.writer import RedisWriter
+from sseor.relay.tail import Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sseor.relay.redis.commands import Client
+    from sseor.relay.redis.place import Place
+
+__all__ = ["Shard"]
+
+
+class Shard:
+    """Holds two connections: one for the blocking read, one for everything else."""
+
+    def __init__(self, client: Client, place: Place, number: int) -> None:
+        self._place = place
+        self._number = number
+        self._commands = Commands(client, place.lease / 3)
+        self._writers: dict[str, RedisWriter] = {}
+        wake_key = place.wake_key(number, place.worker)
+        self._reader = Reader(client, self._commands, place, wake_key, self._cancel_here)
+        self._followed = self._reader.followed
+        self._keeper = Keeper(self._commands, place, wake_key, followed=self._followed, writers=self._writers)
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(one.run()) for one in (self._reader, self._keeper)]
+
+    async def open(
+        self, stream: str, owner: str, generation: str, on_cancel: Callable[[], None]
+    ) -> RedisWriter:
+        """Begin a stream."""
+        place, keys = self._place, self._place.keys(stream)
+        times = (round(place.lease * 1000), round(place.live * 1000))
+        epoch = await self._commands.run(OPEN, keys, generation, owner, place.worker, *times)
+        if not epoch:
+            raise StreamExistsError
+        tail = Tail(stream, generation, max_records=place.max_records, max_bytes=place.max_bytes)
+        writer = RedisWriter(
+            tail,
+            self._commands,
+            place,
+            owner=owner,
+            epoch=epoch.decode(),
+            on_cancel=on_cancel,
+            on_over=self._hand_over,
+        )
+        self._writers[stream] = writer
+        self._followed[stream] = Followed(tail, keys, writer.epoch, None)
+        return writer
+
+    async def owner(self, stream: str) -> str | None:
+        """Return whose stream it is."""
+        found = await self._commands.ask("HGET", self._place.keys(stream).meta, "owner")
+        return None if found is None else str(found, "utf-8")
+
+    async def follow(self, stream: str) -> Tail | None:
+        """Return the stream's tail, counting one follower more."""
+        if stream not in self._followed:
+            loaded = await self._reader.load(stream)
+            if loaded is None:
+                return None
+            self._followed.setdefault(stream, loaded)  # somebody may have loaded it meanwhile
+            self._reader.wake()
+        followed = self._followed[stream]
+        followed.followers += 1
+        if followed.followers == 1:
+            self._keeper.watch(followed.keys, self._place.lease)
+        return followed.tail
+
+    def unfollow(self, tail: Tail) -> None:
+        """Count one follower less."""
+        followed = self._followed.get(tail.stream)
+        if followed is None or followed.tail is not tail:  # it was cut
+            return
+        followed.followers -= 1
+        if not followed.followers:
+            self._keeper.watch(followed.keys, 0)
+            if tail.stream not in self._writers:
+                del self._followed[tail.stream]
+
+    async def unwatched(self, stream: str) -> float:
+        """Return for how many seconds nobody has followed the stream."""
+        found = await self._commands.run(UNWATCHED, (self._place.keys(stream).watchers,))
+        return (found or 0) / 1000
+
+    async def cancel(self, stream: str) -> None:
+        """Ask the writer to end the stream."""
+        if stream in self._writers:
+            self._cancel_here(stream)
+            return
+        worker = await self._commands.run(CANCEL, (self._place.keys(stream).meta,))
+        if worker is not None:
+            key = self._place.wake_key(self._number, worker.decode())
+            self._commands.send("XADD", key, "MAXLEN", "~", 1000, "*", "c", stream)
+
+    async def aclose(self) -> None:
+        """Let go of everything; what this process still wrote is in other hands."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for writer in list(self._writers.values()):
+            writer.give_up()
+        await self._commands.aclose()
+
+    def _cancel_here(self, stream: str) -> None:
+        if stream in self._writers:
+            self._writers[stream].cancel()
+
+    def _hand_over(self, writer: RedisWriter) -> None:
+        """Read from Redis what else becomes of a stream that is written here no longer."""
+        tail = writer.tail
+        del self._writers[tail.stream]
+        followed = self._followed[tail.stream]
+        if not followed.followers:
+            del self._followed[tail.stream]
+        elif not tail.ended:
+            followed.position = f"{writer.epoch}-{tail.last}"
+            self._reader.wake()
