@@ -108,9 +108,9 @@ def test_a_speed_that_cannot_be_known_is_absent() -> None:
     assert metrics(timeline(1.0, 2.0, caller=0.1), "text", usage).tokens_per_second == pytest.approx(99)
 
 
-@pytest.mark.parametrize("cost", [math.nan, math.inf, -0.5, 10**400, "0.5", None])
+@pytest.mark.parametrize("cost", [math.nan, math.inf, -0.5, 2e6, 10**400, "0.5", None])
 def test_a_cost_that_cannot_be_is_absent(cost: Any) -> None:
-    """NaN, infinity, less than nothing and words are no cost."""
+    """NaN, infinity, less than nothing, millions and words are no cost."""
     assert metrics(timeline(1.0), "text", {"cost": cost}).cost is None
 
 

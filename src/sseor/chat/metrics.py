@@ -24,6 +24,9 @@ CHARACTERS_PER_TOKEN = 4
 _MOST = 1 << 53
 """No count is greater; each up to here is exact as a float, too."""
 
+_DEAREST = 1e6
+"""US dollars; no single answer costs more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -157,7 +160,7 @@ def _count(value: int | None) -> int | None:
 
 
 def _cost(value: float | None) -> float | None:
-    return value if value is not None and 0 <= value < math.inf else None
+    return value if value is not None and 0 <= value <= _DEAREST else None
 
 
 def _milliseconds(seconds: float | None) -> float | None:

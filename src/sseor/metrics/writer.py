@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sseor.metrics import database
@@ -34,6 +35,10 @@ _PAUSE = 0.01
 _logger = logging.getLogger("sseor")
 
 
+class _GoneError(Exception):
+    """The file is no longer the one that is written to."""
+
+
 class Writer:
     """Writes records to one file, in the order of `put`; the thread lives from the first one until `close`."""
 
@@ -48,6 +53,7 @@ class Writer:
         self._told = False
         self._patience = LOCKED_SECONDS
         self._connection: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None
 
     def put(self, record: Record) -> None:
         """Hand over a record, without waiting."""
@@ -101,9 +107,11 @@ class Writer:
         until = time.monotonic() + self._patience
         while True:
             try:
-                if self._connection is None:
-                    self._connection = database.open_for_writing(self.path)
-                database.insert(self._connection, record)
+                database.insert(self._connected(), record)
+            except _GoneError as error:
+                # Not closed: SQLite would delete the WAL at this path, which may be that of a new file by now.
+                with self._changed:
+                    self._lose(str(error))
             except Exception as error:
                 # Opened anew next time: the cause may be gone by then.
                 self._disconnect()
@@ -116,6 +124,14 @@ class Writer:
             else:
                 self._patience = LOCKED_SECONDS
             return
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = database.open_for_writing(self.path)
+            self._file = os.stat(self.path)
+        elif not _is_at(self.path, self._file):
+            raise _GoneError("it was deleted or moved while in use; a new program begins anew")
+        return self._connection
 
     def _too_late(self) -> bool:
         return self._closing_at is not None and time.monotonic() >= self._closing_at
@@ -130,6 +146,12 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _is_at(path: Path, file: os.stat_result | None) -> bool:
+    with suppress(OSError):
+        return file is not None and os.path.samestat(file, os.stat(path))
+    return False
 
 
 def _is_locked(error: Exception) -> bool:
