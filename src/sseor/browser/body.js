@@ -8,7 +8,7 @@
  * @module
  */
 
-import { chunksIn, DONE } from "./chunks.js";
+import { chunksIn, DONE, parseJson } from "./chunks.js";
 import { ChatError } from "./failures.js";
 import { Decoder, EventTooLargeError } from "./sseor.js";
 
@@ -68,7 +68,13 @@ export class Body {
     }
     if (this.#document !== null) {
       const text = this.#document.pieces.join("") + this.#document.decoder.decode();
-      yield* this.#chunks({ event: "message", data: text });
+      // Some proxies put a bare document before the events of the end.
+      const data = parseJson(text) === undefined ? text.trim().split("\n\n")[0] : text;
+      try {
+        yield* this.#chunks({ event: "message", data });
+      } catch (error) {
+        throw this.#wrongType("that is no answer", error);
+      }
       return;
     }
     const unfinished = this.#decoder.end();
@@ -138,8 +144,16 @@ export class Body {
     if (this.#contentType === "text/event-stream") return true;
     if (SIGNATURES.some((signature) => visible.startsWith(signature))) return true;
     if (!isAll && SIGNATURES.some((signature) => signature.startsWith(visible))) return false;
+    throw this.#wrongType("instead of an event stream");
+  }
+
+  /**
+   * @param {string} words
+   * @param {unknown} [cause]
+   */
+  #wrongType(words, cause) {
     const type = this.#contentType || "something without a content type";
-    throw new ChatError("content_type", `the server answered ${type} instead of an event stream`);
+    return new ChatError("content_type", `the server answered ${type} ${words}`, { cause });
   }
 
   /**

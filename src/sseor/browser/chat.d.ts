@@ -6,7 +6,8 @@ export * from "./sseor.js";
 export interface ChatMessage {
   role: string;
   content?: unknown;
-  [field: string]: unknown;
+  // With `any` rather than `unknown`, interfaces of other packages fit as well.
+  [field: string]: any;
 }
 
 /** Deadlines in milliseconds; null switches one off. Only `total` counts the time that the caller takes. */
@@ -23,7 +24,7 @@ export interface Timeouts {
 
 export interface ChatOptions {
   model: string;
-  messages: ChatMessage[];
+  messages: readonly ChatMessage[];
   /** Default: OPENROUTER_API_KEY of the environment, for openrouter.ai only. */
   apiKey?: string;
   /** Default `https://openrouter.ai/api/v1`. */
@@ -33,7 +34,7 @@ export interface ChatOptions {
   attempts?: number;
   signal?: AbortSignal;
   /** More header fields, such as `HTTP-Referer` and `X-OpenRouter-Title`. */
-  headers?: HeadersInit;
+  headers?: ConstructorParameters<typeof Headers>[0];
   fetch?: typeof globalThis.fetch;
   /** Bytes of one event at most. Default 64 MiB. */
   maxEventBytes?: number;
@@ -139,6 +140,8 @@ export interface FailureDetails {
   providerCode: number | string | null;
   errorType: string | null;
   provider: string | null;
+  /** What the provider behind OpenRouter said. */
+  native: string | null;
 }
 
 /** A streamed answer that failed. The API key is in none of its texts. */
@@ -159,6 +162,7 @@ export class ChatError extends Error implements FailureDetails {
   providerCode: number | string | null;
   errorType: string | null;
   provider: string | null;
+  native: string | null;
 }
 
 /** One answer under way: read its events or its text, once, or await its result. */

@@ -8,9 +8,8 @@
  * @module
  */
 
-import { Body } from "./body.js";
-import { Answer } from "./chunks.js";
-import { ChatError, failureIn, refusal } from "./failures.js";
+import { Attempt } from "./attempt.js";
+import { ChatError, redact } from "./failures.js";
 import { settingsOf } from "./options.js";
 import { Watchdog, within } from "./watchdog.js";
 
@@ -24,9 +23,6 @@ export * from "./sseor.js";
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
 const LONGEST_HINT = 60_000; // a server that asks for more is not waited for
-const REFUSAL_WAIT = 1000;
-const REFUSAL_BYTES = 64 * 1024;
-const DRAIN_WAIT = 50; // for the end of a body behind `[DONE]`, which keeps the connection for reuse
 
 /**
  * Ask for a chat answer and stream it. The request goes out when the stream is first read.
@@ -133,7 +129,7 @@ class ChatStream {
     try {
       const { done, value } = await this.#source.next();
       this.#over = done === true;
-      if (value) this.#queue = this.#queue.concat(value);
+      for (const event of value ?? []) this.#queue.push(event);
     } catch (error) {
       this.#over = true;
       this.#failure = error;
@@ -141,44 +137,30 @@ class ChatStream {
   }
 }
 
-/** The life of one stream: open, read, try again, end. */
+/** The life of one stream: one attempt, or several until one has brought something. */
 class Life {
   #settings;
-  #answer = new Answer();
-  /** @type {Body | null} */
-  #body = null;
-  #cleanEnd = false;
+  #attempt;
   #attempts = 0;
-  #attempt = new AbortController();
+  #current = new AbortController(); // of the attempt or the pause under way
   /** @type {ChatError | null} */
   #aborted = null;
 
   /** @param {Settings} settings */
   constructor(settings) {
     this.#settings = settings;
+    this.#attempt = new Attempt(settings, this.#current);
   }
 
   /** @param {ChatError} error */
   abort(error) {
     this.#aborted ??= error;
-    this.#attempt.abort(this.#aborted);
+    this.#current.abort(this.#aborted);
   }
 
   /** @returns {ChatResult} */
   result() {
-    const { text, reasoning, toolCalls, usage, finishReason, nativeFinishReason } = this.#answer;
-    const { generationId, model, provider, finished } = this.#answer;
-    const verdict = {
-      complete: finished,
-      sawFinish: finished,
-      sawDone: this.#body?.done ?? false,
-      sawUsage: usage !== null,
-      cleanEnd: this.#cleanEnd,
-      unterminated: this.#body?.unterminated ?? false,
-    };
-    const calls = toolCalls.map((call) => ({ ...call }));
-    const about = { generationId, model, provider, attempts: this.#attempts };
-    return { text, reasoning, toolCalls: calls, usage, finishReason, nativeFinishReason, ...about, verdict };
+    return { ...this.#attempt.result(), attempts: this.#attempts };
   }
 
   /**
@@ -198,7 +180,9 @@ class Life {
       while (true) {
         try {
           if (wait > 0) await this.#pause(wait);
-          yield* this.#once(watchdog);
+          this.#attempts += 1;
+          this.#attempt = new Attempt(this.#settings, this.#begin());
+          yield* this.#attempt.run(watchdog);
           return;
         } catch (error) {
           const failure = this.#dressed(error);
@@ -217,167 +201,20 @@ class Life {
     }
   }
 
-  /**
-   * Send the request once and read its answer to the end.
-   *
-   * @param {Watchdog} watchdog
-   * @returns {AsyncGenerator<ChatEvent[], void, undefined>}
-   */
-  async *#once(watchdog) {
-    this.#answer = new Answer();
-    this.#body = null;
-    this.#cleanEnd = false;
-    this.#attempts += 1;
-    this.#attempt = new AbortController();
+  /** Return the controller of what begins now; throw if the stream was aborted before. */
+  #begin() {
+    this.#current = new AbortController();
     if (this.#aborted !== null) throw this.#aborted;
-    try {
-      watchdog.attempt();
-      const response = await this.#open(watchdog);
-      this.#body = new Body(response.headers, this.#settings.maxEventBytes);
-      const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
-      while (!this.#body.done) {
-        const read = await this.#read(reader, watchdog);
-        if (read === null) break;
-        const { events, failure } = this.#take(read.done ? this.#body.end() : this.#body.feed(read.value), watchdog);
-        if (events.length > 0) yield events;
-        if (failure !== null) throw failure;
-        if (read.done) {
-          this.#cleanEnd = true;
-          break;
-        }
-      }
-      if (!this.#answer.finished) throw this.#endedEarly();
-      if (this.#body.done && !this.#cleanEnd) await this.#drain(reader);
-    } finally {
-      this.#attempt.abort();
-    }
+    return this.#current;
   }
 
-  /** @param {Watchdog} watchdog */
-  async #open(watchdog) {
-    const { url, headers, body, fetch } = this.#settings;
-    const { signal } = this.#attempt;
-    // A redirect would carry the question elsewhere.
-    const request = { method: "POST", headers, body, signal, redirect: /** @type {const} */ ("manual") };
-    let response;
+  /** @param {number} milliseconds */
+  async #pause(milliseconds) {
+    const over = new Error("the pause is over");
     try {
-      response = await this.#wait(fetch(url, request), watchdog);
+      await within(new Promise(() => {}), milliseconds, this.#begin().signal, () => over);
     } catch (error) {
-      if (error instanceof ChatError) throw error;
-      const cause = /** @type {{ cause?: { code?: string }, message?: string }} */ (error);
-      const reason = cause.cause?.code ?? cause.message;
-      throw new ChatError("connect", `no answer from the server: ${reason}`, { retryable: true, cause: error });
-    }
-    watchdog.head();
-    this.#answer.generationId = response.headers.get("x-generation-id");
-    if (response.status === 200 && response.body !== null) return response;
-    throw refusal(response.status, response.headers, await this.#refusalBody(response));
-  }
-
-  /** @param {Response} response */
-  async #refusalBody(response) {
-    const reader = response.body?.getReader();
-    const decoder = new TextDecoder();
-    let text = "";
-    try {
-      while (reader !== undefined && text.length < REFUSAL_BYTES) {
-        const expired = () => new Error("the body of the refusal is late");
-        const { done, value } = await within(reader.read(), REFUSAL_WAIT, this.#attempt.signal, expired);
-        if (done) break;
-        text += decoder.decode(value, { stream: true });
-      }
-    } catch {
-      // the status says enough
-    }
-    return text;
-  }
-
-  /**
-   * Read once; null when a finished answer needs no more waiting.
-   *
-   * @param {ReadableStreamDefaultReader<Uint8Array>} reader
-   * @param {Watchdog} watchdog
-   */
-  async #read(reader, watchdog) {
-    try {
-      const read = await this.#wait(reader.read(), watchdog);
-      watchdog.bytes();
-      return read;
-    } catch (error) {
-      if (watchdog.phase === "finished") return null;
-      if (error instanceof ChatError) throw error;
-      const { message } = /** @type {Error} */ (error);
-      throw new ChatError("connection_lost", `the connection was lost: ${message}`, { retryable: true, cause: error });
-    }
-  }
-
-  /**
-   * @template T
-   * @param {Promise<T>} promise
-   * @param {Watchdog} watchdog
-   */
-  async #wait(promise, watchdog) {
-    const began = performance.now();
-    const { timer, left } = watchdog.next(began);
-    const expired = () => {
-      watchdog.waited(performance.now() - began);
-      return watchdog.expired(timer, performance.now());
-    };
-    const value = await within(promise, left, this.#attempt.signal, expired);
-    watchdog.waited(performance.now() - began);
-    return value;
-  }
-
-  /**
-   * Add what came to the answer; return the events to hand out, and the failure that follows them.
-   *
-   * @param {Iterable<import("./body.js").Item>} items
-   * @param {Watchdog} watchdog
-   */
-  #take(items, watchdog) {
-    /** @type {ChatEvent[]} */
-    const events = [];
-    try {
-      for (const item of items) {
-        watchdog.alive();
-        if (item === "heartbeat") {
-          events.push({ type: "heartbeat", waited: watchdog.withoutProgress, phase: watchdog.phase });
-          continue;
-        }
-        const { brought, isProgress } = this.#answer.add(item);
-        events.push(...brought);
-        if (isProgress) watchdog.progress();
-        this.#check(item);
-        if (this.#answer.finished) watchdog.finish();
-      }
-    } catch (error) {
-      return { events, failure: error };
-    }
-    return { events, failure: null };
-  }
-
-  /** @param {{ [name: string]: any }} chunk */
-  #check(chunk) {
-    const failure = failureIn(chunk);
-    if (failure !== null) throw failure;
-    if (this.#answer.failure !== null) throw new ChatError("generation", this.#answer.failure, { retryable: true });
-  }
-
-  #endedEarly() {
-    const sentence = this.#body?.done
-      ? "the stream said [DONE] without a finish reason: the answer may be cut"
-      : "the stream ended without a finish reason: the answer is cut";
-    return new ChatError("ended_early", sentence, { retryable: true });
-  }
-
-  /** @param {ReadableStreamDefaultReader<Uint8Array>} reader */
-  async #drain(reader) {
-    const expired = () => new Error("the body goes on");
-    try {
-      const { done } = await within(reader.read(), DRAIN_WAIT, this.#attempt.signal, expired);
-      this.#cleanEnd = done;
-    } catch {
-      // the answer is whole without it
+      if (error !== over) throw error;
     }
   }
 
@@ -391,8 +228,7 @@ class Life {
     error.attempts = this.#attempts;
     error.partial = this.result();
     error.text = error.partial.text;
-    const { secret } = this.#settings;
-    if (secret !== "") error.message = error.message.replaceAll(secret, "[API key]");
+    redact(error, this.#settings.secret);
     return error;
   }
 
@@ -401,20 +237,8 @@ class Life {
    * @returns {number} milliseconds; infinity when this failure is the end
    */
   #waitBeforeRetry(failure) {
-    const { generated, finished } = this.#answer;
+    const { generated, finished } = this.#attempt.answer;
     if (!failure.retryable || generated || finished || this.#attempts >= this.#settings.attempts) return Infinity;
     return failure.retryAfter ?? Math.random() * Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (this.#attempts - 1));
-  }
-
-  /** @param {number} milliseconds */
-  async #pause(milliseconds) {
-    this.#attempt = new AbortController();
-    if (this.#aborted !== null) throw this.#aborted;
-    const over = new Error("the pause is over");
-    try {
-      await within(new Promise(() => {}), milliseconds, this.#attempt.signal, () => over);
-    } catch (error) {
-      if (error !== over) throw error;
-    }
   }
 }

@@ -4,9 +4,12 @@
  * @module
  */
 
-import { errorOf, isObject, parseJson, word } from "./chunks.js";
+import { errorOf, isEmpty, isObject, parseJson, word } from "./chunks.js";
 
 /** @typedef {{ [name: string]: any }} Json */
+
+const REDACTED = "[API key]";
+const RECOGNISABLE = 8; // characters of a key
 
 const RETRYABLE = new Set([408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 529, 530]);
 
@@ -57,7 +60,38 @@ export class ChatError extends Error {
     this.providerCode = details.providerCode ?? null;
     this.errorType = details.errorType ?? null;
     this.provider = details.provider ?? null;
+    this.native = details.native ?? null;
   }
+}
+
+/**
+ * Take the API key out of all that a server may have sent back of it, and sever a cause that quotes it.
+ *
+ * @param {ChatError} error
+ * @param {string} secret
+ */
+export function redact(error, secret) {
+  if (secret === "") return;
+  const { message, stack = "", cause } = error;
+  error.message = redacted(message, secret);
+  error.stack = stack.replace(message, () => error.message); // a stack begins with the message
+  for (const field of /** @type {const} */ (["errorType", "provider", "native", "providerCode"])) {
+    const value = error[field];
+    if (typeof value === "string") error[field] = redacted(value, secret);
+  }
+  if (cause instanceof Error && `${cause.stack} ${cause.message} ${cause.cause}`.includes(secret)) delete error.cause;
+}
+
+/**
+ * @param {string} text
+ * @param {string} secret also taken out where only its beginning stands at the end of a text that was cut
+ */
+function redacted(text, secret) {
+  const whole = text.replaceAll(secret, REDACTED);
+  for (let length = secret.length - 1; length >= RECOGNISABLE; length--) {
+    if (whole.endsWith(secret.slice(0, length))) return whole.slice(0, -length) + REDACTED;
+  }
+  return whole;
 }
 
 /**
@@ -104,7 +138,8 @@ function detailsOf(error, outer, status) {
   const errorType = firstWord(
     ...[metadata.error_type, inner.error_type, around.error_type, availability.code, inner.type, inner.name],
   );
-  const providerCode = codeOf(isObject(error) ? [inner.code, inner.http_status, inner.status] : [error]);
+  const scalar = Number.isInteger(error) ? error : null; // an error that is mere text has no code
+  const providerCode = codeOf([scalar, inner.code, inner.http_status, inner.status]);
   const hint = hintOf(inner, metadata, availability);
   const kind = statusOf(providerCode, errorType, status, isObject(error));
   return {
@@ -112,6 +147,7 @@ function detailsOf(error, outer, status) {
     errorType,
     providerCode,
     provider: firstWord(metadata.provider_name, inner.provider, around.provider),
+    native: nativeOf([metadata.raw, metadata.provider_code, metadata.provider_error_code, inner.innererror]),
     retryAfter: hint,
     retryable: isRetryable(kind, hint, metadata, availability),
   };
@@ -122,6 +158,15 @@ function messageOf(error) {
   if (!isObject(error)) return typeof error === "number" ? "" : cleaned(String(error));
   const said = [error.message, error.detail, error.msg].find(Boolean) ?? "";
   return cleaned(typeof said === "string" ? said : JSON.stringify(said));
+}
+
+/**
+ * @param {unknown[]} places
+ * @returns {string | null} what the provider behind OpenRouter said
+ */
+function nativeOf(places) {
+  const found = places.find((place) => !isEmpty(place));
+  return found === undefined ? null : cleaned(typeof found === "string" ? found : JSON.stringify(found));
 }
 
 /** @param {unknown[]} places */
@@ -172,9 +217,16 @@ function hintOf(...places) {
     const headers = new Map(
       Object.entries(isObject(place.headers) ? place.headers : {}).map(([name, value]) => [name.toLowerCase(), value]),
     );
-    for (const value of [place.retry_after, place.retry_after_seconds, headers.get("retry-after")]) {
-      const seconds = typeof value === "string" && /^[0-9]+(\.[0-9]+)?$/.test(value) ? Number(value) : value;
-      if (typeof seconds === "number" && seconds >= 0 && seconds < 1e9) return seconds * 1000;
+    /** @type {[unknown, number][]} */
+    const hints = [
+      [place.retry_after, 1000],
+      [place.retry_after_seconds, 1000],
+      [headers.get("retry-after-ms"), 1],
+      [headers.get("retry-after"), 1000],
+    ];
+    for (const [value, unit] of hints) {
+      const given = typeof value === "string" && /^[0-9]{1,9}(\.[0-9]{1,9})?$/.test(value.trim()) ? Number(value) : value;
+      if (typeof given === "number" && given >= 0 && given < 1e9) return given * unit;
     }
   }
   return null;

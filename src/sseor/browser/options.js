@@ -24,6 +24,8 @@ import { ChatError } from "./failures.js";
 const OPENROUTER = "https://openrouter.ai/api/v1";
 const TIMEOUTS = { firstToken: 120_000, stall: 120_000, silence: 30_000, total: null };
 
+const OUR_FIELDS = ["authorization", "content-type", "content-length", "host", "transfer-encoding"];
+
 // Names of other clients, which would otherwise travel to the server as parameters: a key among them.
 const OUR_NAME = new Map([
   ["api_key", "apiKey"],
@@ -129,7 +131,7 @@ function isBrowser() {
 }
 
 /**
- * @param {HeadersInit | undefined} given
+ * @param {import("./chat.js").ChatOptions["headers"]} given
  * @param {string} secret
  */
 function headersOf(given, secret) {
@@ -139,8 +141,13 @@ function headersOf(given, secret) {
   } catch {
     throw wrong("headers holds a name or a value that HTTP does not allow"); // the value may be a secret
   }
+  for (const name of OUR_FIELDS) {
+    if (headers.has(name)) throw wrong(`headers may not set ${name}${name === "authorization" ? "; use apiKey" : ""}`);
+  }
   headers.set("content-type", "application/json");
   headers.set("accept", "text/event-stream");
+  // A compressor that does not flush holds tokens back. Browsers do not let this field be set, and leave it out.
+  if (!headers.has("accept-encoding")) headers.set("accept-encoding", "identity");
   if (secret !== "") headers.set("authorization", `Bearer ${secret}`);
   return headers;
 }

@@ -120,7 +120,7 @@ export interface StreamOptions {
   /** The relay has named a stream that was begun here: keep the ID to attach again after a reload. */
   onStart?: (id: string) => void;
   headers?: Record<string, string>;
-  credentials?: RequestCredentials;
+  credentials?: "omit" | "same-origin" | "include";
   fetch?: typeof globalThis.fetch;
   /** Milliseconds without a byte after which a connection counts as dead. Default 45 000; asleep while hidden. */
   silence?: number;
@@ -148,5 +148,5 @@ export function startStream(relayURL: string | URL, body: unknown, options?: Str
 /** Attach to a stream that exists, from its beginning. */
 export function attach(relayURL: string | URL, id: string, options?: StreamOptions): RelayStream;
 
-/** Return an `onUpdate` that shows the answer's text in `element`, as text and never as HTML. */
-export function showText(element: Element): (answer: Answer) => void;
+/** Return an `onUpdate` that shows the answer's text in `element`, a DOM element, as text and never as HTML. */
+export function showText(element: { replaceChildren(...nodes: any[]): void }): (answer: Answer) => void;

@@ -283,7 +283,7 @@ export function attach(relayURL, id, options = {}) {
  * Return an `onUpdate` that shows the answer's text in `element`. New text is appended to a text node, never parsed as
  * HTML, so that a selection in what is there already survives.
  *
- * @param {Element} element
+ * @param {{ replaceChildren(...nodes: any[]): void }} element
  * @returns {(answer: import("./sseor.js").Answer) => void}
  */
 export function showText(element) {

@@ -1,5 +1,5 @@
 /**
- * When waiting means failure: deadlines that count only the time spent waiting for the server.
+ * When waiting means failure: deadlines that do not count the caller's own time.
  *
  * *Silence* is about bytes, *progress* about the answer: comments and empty deltas are bytes but no progress, so a
  * server that only keeps the connection warm runs into `firstToken` or `stall`. The caller's own time counts for `total`
@@ -25,35 +25,31 @@ const SENTENCES = {
   grace: "no end",
 };
 
-/** The deadlines of one stream: told what happened, it says how long to wait and what an expiry means. */
+/** The deadlines of one stream: told what happened and when, it says how long to wait and what an expiry means. */
 export class Watchdog {
   /** @type {"headers" | "firstToken" | "streaming" | "finished"} */
   phase = "headers";
   #timeouts;
   #began;
-  #withoutProgress = 0;
+  #progressAt;
   /** @type {number | null} null until the body has shown a sign of life, which arms `silence` */
-  #withoutBytes = null;
+  #byteAt = null;
 
   /**
    * @param {Required<import("./chat.js").Timeouts>} timeouts
-   * @param {number} now
+   * @param {number} now in milliseconds, here and below
    */
   constructor(timeouts, now) {
     this.#timeouts = timeouts;
     this.#began = now;
+    this.#progressAt = now;
   }
 
-  /** Milliseconds of waiting since the answer last moved on. */
-  get withoutProgress() {
-    return this.#withoutProgress;
-  }
-
-  /** Note that a request is about to be sent. */
-  attempt() {
+  /** @param {number} now when a request is about to be sent */
+  attempt(now) {
     this.phase = "headers";
-    this.#withoutProgress = 0;
-    this.#withoutBytes = null;
+    this.#progressAt = now;
+    this.#byteAt = null;
   }
 
   /** Note that the response head came. */
@@ -61,33 +57,38 @@ export class Watchdog {
     this.phase = "firstToken";
   }
 
-  /** Note that bytes of the body came, whatever they are. */
-  bytes() {
-    if (this.#withoutBytes !== null) this.#withoutBytes = 0;
+  /** @param {number} now when bytes of the body came, whatever they are */
+  bytes(now) {
+    if (this.#byteAt !== null) this.#byteAt = now;
   }
 
-  /** Note a sign of life in the body, a heartbeat or a chunk. */
-  alive() {
-    this.#withoutBytes = 0;
+  /** @param {number} now when the body showed a sign of life, a heartbeat or a chunk */
+  alive(now) {
+    this.#byteAt = now;
   }
 
-  /** Note that the answer moved on. */
-  progress() {
-    this.#withoutProgress = 0;
+  /** @param {number} now when the answer moved on */
+  progress(now) {
+    this.#progressAt = now;
     if (this.phase !== "finished") this.phase = "streaming";
   }
 
-  /** Note that every choice has its finish reason. */
-  finish() {
+  /** @param {number} now when every choice has its finish reason */
+  finish(now) {
     if (this.phase === "finished") return;
     this.phase = "finished";
-    this.#withoutProgress = 0;
+    this.#progressAt = now;
   }
 
-  /** @param {number} milliseconds that passed in waiting for the server */
-  waited(milliseconds) {
-    this.#withoutProgress += milliseconds;
-    if (this.#withoutBytes !== null) this.#withoutBytes += milliseconds;
+  /** @param {number} milliseconds that the caller spent on what it was handed: the server cannot be blamed for them */
+  callerTook(milliseconds) {
+    this.#progressAt += milliseconds;
+    if (this.#byteAt !== null) this.#byteAt += milliseconds;
+  }
+
+  /** @param {number} now */
+  withoutProgress(now) {
+    return now - this.#progressAt;
   }
 
   /** @param {number} now */
@@ -105,13 +106,11 @@ export class Watchdog {
     /** @type {[Timer, number][]} */
     const timers = [["total", this.leftOfTotal(now)]];
     if (this.phase === "finished") {
-      timers.push(["grace", FINISH_GRACE - this.#withoutProgress]);
+      timers.push(["grace", this.#progressAt + FINISH_GRACE - now]);
     } else {
       const timer = this.phase === "streaming" ? "stall" : "firstToken";
-      timers.push([timer, (this.#timeouts[timer] ?? Infinity) - this.#withoutProgress]);
-      if (this.#withoutBytes !== null) {
-        timers.push(["silence", (this.#timeouts.silence ?? Infinity) - this.#withoutBytes]);
-      }
+      timers.push([timer, this.#progressAt + (this.#timeouts[timer] ?? Infinity) - now]);
+      if (this.#byteAt !== null) timers.push(["silence", this.#byteAt + (this.#timeouts.silence ?? Infinity) - now]);
     }
     const [timer, left] = timers.reduce((first, other) => (other[1] < first[1] ? other : first));
     return { timer, left };
@@ -124,8 +123,8 @@ export class Watchdog {
    * @param {number} now
    */
   expired(timer, now) {
-    const silent = timer === "silence" ? this.#withoutBytes : null;
-    const waited = timer === "total" ? now - this.#began : (silent ?? this.#withoutProgress);
+    const since = timer === "total" ? this.#began : timer === "silence" ? this.#byteAt : this.#progressAt;
+    const waited = now - (since ?? now);
     const sentence = `${SENTENCES[timer]} for ${(waited / 1000).toFixed(1)} s`;
     return new ChatError("timeout", sentence, { timer, waited, retryable: timer !== "total" });
   }
@@ -146,13 +145,17 @@ export function within(promise, milliseconds, signal, expired) {
   return new Promise((resolve, reject) => {
     const onAbort = () => settle(() => reject(signal.reason));
     const onExpiry = () => settle(() => reject(expired()));
-    const timer = milliseconds === Infinity ? undefined : setTimeout(onExpiry, clamped(milliseconds));
+    // What came while the caller's own work kept the timer waiting is taken first: sockets are read between two timers.
+    const onTime = () => (timer = setTimeout(onExpiry));
+    let timer = milliseconds === Infinity ? undefined : setTimeout(onTime, Math.min(milliseconds, LONGEST_TIMER));
     signal.addEventListener("abort", onAbort);
     promise.then(
       (value) => settle(() => resolve(value)),
       (error) => settle(() => reject(error)),
     );
     if (signal.aborted) onAbort();
+    // Bytes that never stop coming would win over every timer.
+    else if (milliseconds <= 0) onExpiry();
 
     /** @param {() => void} outcome */
     function settle(outcome) {
@@ -161,9 +164,4 @@ export function within(promise, milliseconds, signal, expired) {
       outcome();
     }
   });
-}
-
-/** @param {number} milliseconds */
-function clamped(milliseconds) {
-  return Math.min(Math.max(milliseconds, 0), LONGEST_TIMER);
 }
