@@ -128,6 +128,8 @@ def test_what_stands_in_place_of_the_delta() -> None:
     assert Choice({"text": "", "delta": {"content": ""}}).delta.content == ""
     assert Choice({"text": "a", "reasoning": "r"}).delta.reasoning == "r"
     assert Choice({"delta": {"content": "a", "reasoning": "s"}, "reasoning": "r"}).delta.reasoning == "s"
+    assert Choice({"delta": {"content": "a", "reasoning": ""}, "reasoning": "r"}).delta.reasoning == "r"
+    assert Choice({"delta": {"reasoning_content": "s"}, "reasoning": "r"}).delta.reasoning == "s"
     beside = {"index": 0, "delta": {"content": "a"}, "reasoning": "r"}
     assert Chunk({"choices": [beside]}).choices[0].delta.reasoning == "r"
 

@@ -187,6 +187,12 @@ def test_calls_without_id_and_index_are_told_apart_by_their_names() -> None:
     ]
 
 
+def test_blanks_are_no_whole_call() -> None:
+    """A named fragment after blanks goes on with the call: it has had no arguments yet."""
+    calls = calls_of(call(" ", "f", index=0), call('{"a":', "f", index=0), call("1}", index=0))
+    assert [(one.name, one.arguments) for one in calls] == [("f", ' {"a":1}')]
+
+
 @pytest.mark.parametrize("index", [-1, 10**12, "7", 7.0])
 def test_an_odd_index_makes_no_huge_list(index: Any) -> None:
     """Whatever number a server counts with is a key, not a size."""

@@ -208,7 +208,7 @@ def _delta_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
     text = choice.get("text")  # the legacy route, and Together beside an empty delta
     if type(text) is str and text and not content_parts(delta):
         delta = {**delta, "content": text}
-    if "reasoning" in choice and "reasoning" not in delta:
+    if choice.get("reasoning") and not reasoning_text(delta):
         delta = {**delta, "reasoning": choice["reasoning"]}
     return delta
 

@@ -198,8 +198,9 @@ class OpenCall:
         return added
 
     def is_whole(self) -> bool:
-        """Tell whether arguments have come and are one whole object."""
-        return self.length > 0 and parse_arguments(str(self.arguments)) is not None
+        """Tell whether arguments have come and are one whole object; blanks are none."""
+        arguments = str(self.arguments)
+        return bool(arguments.strip()) and parse_arguments(arguments) is not None
 
     def snapshot(self, *, settled: bool) -> ToolCall:
         """Return the call as it stands; `settled` when no further fragment is to be expected."""
