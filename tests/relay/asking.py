@@ -28,6 +28,7 @@ class Reply:
         ]
         self._requests.append({"type": "http.request"})
         self._gone = anyio.Event()
+        self._error: Exception | None = None
         self.messages: list[dict[str, Any]] = []
         self.sending: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
 
@@ -36,6 +37,8 @@ class Reply:
         if self._requests:
             return self._requests.pop(0)
         await self._gone.wait()
+        if self._error is not None:
+            raise self._error
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
@@ -43,8 +46,9 @@ class Reply:
         await self.sending()
         self.messages.append(dict(message))
 
-    def go(self) -> None:
-        """Leave."""
+    def go(self, error: Exception | None = None) -> None:
+        """Leave; `receive` tells so, or raises this error."""
+        self._error = self._error or error
         self._requests.clear()
         self._gone.set()
 

@@ -152,6 +152,24 @@ async def test_a_question_sent_twice_is_answered_once() -> None:
     assert (refused.status, refused.code) == (400, "bad_request")
 
 
+async def test_room_that_is_taken_while_an_answer_is_sought() -> None:
+    """Of two questions that come at once only one begins where there is room for one; the other is told to wait."""
+    sources = [Source(), Source()]
+    left = list(sources)
+
+    async def answer(question: Question) -> Source:
+        await anyio.sleep(0.02)
+        return left.pop()
+
+    app = Relay(limits=Limits(streams=1)).asgi(answer, allow_anonymous=True)
+    async with asking(app) as one, asking(app) as other:
+        await one.until(lambda _: one.messages and other.messages)
+        assert sorted((one.status, other.status)) == [200, 429]
+        path = (one if one.status == 200 else other).headers["location"]
+        assert (await asked(app, "POST", f"{path}/stop")).status == 204
+    assert sum(source.begun for source in sources) == 1
+
+
 async def test_who_may_do_what() -> None:
     """Without a name nothing begins; another's stream and an unknown one look alike; True stands for anybody's."""
     app = relaying(Source(Text("a")), whole("b"), authorize=by_header)
@@ -339,24 +357,23 @@ async def test_servers_that_raise(broken: str) -> None:
     """An OSError of `send`, and anything of `receive`, mean that the client has gone: nothing is raised or left."""
     relay = Relay(smoothing=None)
     app = relaying(Source(Text("a")), relay=relay)
+    failed = anyio.Event()
 
     async def fail() -> None:
+        failed.set()
         raise OSError
 
-    async with asking(app) as reply:
-        if broken == "send":
-            reply.sending = fail
-        else:
-            await reply.until(lambda one: one.events)
-            reply._gone = None  # type: ignore[assignment]
-            async with asking(app, "GET", reply.headers["location"]) as other:
-                other._gone = None  # type: ignore[assignment]
-                other._requests.clear()
-                await anyio.sleep(0.05)
-                other._gone = anyio.Event()
-            reply._gone = anyio.Event()
-        await anyio.wait_all_tasks_blocked()
-    assert len(relay._viewers) == 0
+    with anyio.fail_after(10):
+        async with asking(app) as reply:
+            if broken == "send":
+                reply.sending = fail
+                await failed.wait()
+            else:
+                await reply.until(lambda one: one.events)
+                assert len(relay._viewers) == 1
+                reply.go(RuntimeError("the connection is no more"))
+            while len(relay._viewers):
+                await anyio.sleep(0.005)
 
 
 async def test_the_life_of_a_server() -> None:
