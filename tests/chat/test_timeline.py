@@ -39,24 +39,36 @@ def test_gaps_leave_out_the_callers_time_and_new_attempts() -> None:
     timeline.caller_took(1.0)
     timeline.chunk(1.0)
     timeline.caller_took(5.0)
-    timeline.chunk(6.5)
-    assert (timeline.longest_gap, timeline.caller) == (0.5, 6.0)
+    timeline.chunk(6.125)
+    assert (timeline.longest_gap, timeline.caller) == (0.125, 6.0)
     timeline.attempt(50.0)
     timeline.chunk(60.0)
-    assert (timeline.longest_gap, timeline.first_chunk) == (0.5, 1.0)
+    assert (timeline.longest_gap, timeline.first_chunk) == (0.125, 1.0)
 
 
-def test_a_wait_longer_than_the_callers_time_counts_whole() -> None:
-    """Who had to wait longer than he took found nothing there: the server was silent all along."""
+@pytest.mark.parametrize(
+    ("took", "waited", "whole"),
+    [
+        (0.1, 0.2, True),
+        (0.015, 0.005, True),
+        (5.0, 0.5, True),
+        (0.4, 0.019, False),
+        (0.010, 0.0009, False),
+        (60.0, 2.0, False),
+    ],
+)
+def test_who_has_to_wait_after_his_own_time_found_nothing_there(
+    took: float, waited: float, whole: bool
+) -> None:
+    """Then the server was silent all along, and the gap counts whole; a chunk that is there at once came meanwhile."""
     timeline = started()
     timeline.chunk(1.0)
-    timeline.caller_took(0.1)
-    timeline.chunk(1.3)
-    assert timeline.longest_gap == pytest.approx(0.3)
-    timeline.caller_took(0.1)
-    timeline.chunk(1.45)
-    assert timeline.gaps.shortest == pytest.approx(0.05)
-    assert timeline.hidden == 0.0  # nothing of the answer had come yet
+    timeline.token(1.0, visible=True)
+    timeline.caller_took(took)
+    timeline.chunk(1.0 + took + waited)
+    assert timeline.longest_gap == pytest.approx(took + waited if whole else waited)
+    assert timeline.hidden == (0.0 if whole else took)
+    assert timeline.stalls == (timeline.longest_gap >= 5)
 
 
 def test_a_callers_time_that_hides_when_chunks_came_is_told() -> None:

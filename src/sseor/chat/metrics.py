@@ -135,13 +135,14 @@ def measure(timeline: Timeline, answer: Answer) -> Metrics:
 def _speed(timeline: Timeline, tokens: int) -> float | None:
     """Return the tokens per second after the first one, None where the times say nothing about the model.
 
-    That is so for a replay from a cache, and where more than half of the time hides behind a slow caller.
+    That is so for a replay from a cache, and where more than a tenth of the time hides behind a slow caller: the model
+    may have gone on meanwhile, or have waited.
     """
     if timeline.cache_hit or timeline.first_token is None or timeline.last_token is None or tokens < 2:
         return None
     whole = timeline.last_token - timeline.first_token
     seconds = whole - timeline.hidden
-    return (tokens - 1) / seconds if 0 < whole / 2 <= seconds else None
+    return (tokens - 1) / seconds if 0 < 0.9 * whole <= seconds else None
 
 
 def _characters(choices: list[CompletedChoice]) -> int:

@@ -17,6 +17,9 @@ from sseor.chat.metrics import Answer, Metrics, measure
 STALL_SECONDS = 5.0
 """A gap within the answer that is at least so long is counted as a stall."""
 
+AT_ONCE, SHARE = 0.001, 0.05
+"""Seconds, and share of the caller's time, within which a chunk after it counts as one that had come meanwhile."""
+
 
 @dataclasses.dataclass(slots=True)
 class AttemptTimes:
@@ -39,11 +42,11 @@ class Timeline:
     """Moments as seconds since the first request was sent; None for what has not happened.
 
     `first_token` is the first generated piece of any kind, reasoning included; `first_text` the first visible text.
-    `gaps` are the waits between two chunks of one attempt, without the caller's own time unless the server was
-    silent all along; `stalls` counts those of 5 seconds and more after the first token. `heartbeat_seconds` is the
-    time that ended in nothing but a heartbeat, `caller` the caller's own time, and `hidden` what of that lies within
-    the answer and hides when its chunks came. `started` is the reading of the shell's monotonic clock: differences
-    between two timelines of one process are meaningful, the value is not.
+    `gaps` are the waits between two chunks of one attempt; when a chunk came that the caller, back from its own work,
+    found there nobody knows, and only what it waited counts. `stalls` counts gaps of 5 seconds and more after the first
+    token. `heartbeat_seconds` is the time that ended in nothing but a heartbeat, `caller` the caller's own time, and
+    `hidden` what of that lies within the answer and hides when its chunks came. `started` is the reading of the shell's
+    monotonic clock: differences between two timelines of one process are meaningful, the value is not.
     """
 
     started: float = 0.0
@@ -137,8 +140,8 @@ class Timeline:
             self._first_chunk(at)
         else:
             gap = at - self.last_chunk
-            # Waited for longer than the caller took: then nothing had come meanwhile, and all of it is the server's.
-            if gap < 2 * self._taken:
+            # Had the chunk come while the caller was away, it was there at once; else all of the gap is the server's.
+            if gap - self._taken < max(AT_ONCE, SHARE * self._taken):
                 gap -= self._taken
                 if self.first_token is not None:
                     self.hidden += self._taken
