@@ -118,6 +118,12 @@ async def test_a_tail_that_is_cut_sends_its_viewers_back() -> None:
     await relay.aclose()
 
 
+async def test_relays_of_one_secret_know_each_others_keys() -> None:
+    """The same owner and key make the same ID there, and another one with a secret of its own."""
+    one, other, third = (Relay(secret=b"s" * 32), Relay(secret=b"s" * 32), Relay())
+    assert one.new_id("ann", "k" * 16) == other.new_id("ann", "k" * 16) != third.new_id("ann", "k" * 16)
+
+
 async def test_what_is_refused() -> None:
     """Unknown and another's are not to be told apart; event IDs of other streams and of nobody are."""
     relay = Relay()

@@ -58,7 +58,7 @@ class Relay:
     `log` keeps the streams (a `MemoryLog`), `smoothing` cuts text anew (at words; None: as it comes). A `heartbeat`
     goes to viewers before so many seconds have passed without a byte; a stream that nobody has looked at for `grace`
     seconds is cancelled (None: never); a viewer that takes nothing for `send_timeout` seconds is let go. All in one
-    event loop.
+    event loop. `secret` hides which stream an idempotency key stands for; relays that share a log need the same one.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Relay:
         grace: float | None = 30.0,
         send_timeout: float = 30.0,
         limits: Limits | None = None,
+        secret: bytes | None = None,
     ) -> None:
         if not heartbeat > 0 or not send_timeout > 0 or (grace is not None and not grace >= 0):
             raise ConfigError("heartbeat and send_timeout must be above 0, grace at least 0")
@@ -79,7 +80,7 @@ class Relay:
         self._heartbeat = heartbeat
         self._grace = grace
         self._send_timeout = send_timeout
-        self._secret = secrets.token_bytes(32)
+        self._secret = secrets.token_bytes(32) if secret is None else secret
         self._runs: set[Run] = set()
         self._viewers: weakref.WeakSet[Viewer] = weakref.WeakSet()  # one that is dropped leaves
         self._viewers_of: Counter[str] = Counter()
