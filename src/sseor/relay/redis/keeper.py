@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from sseor.relay.records import INTERRUPTED
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sseor.relay.redis.commands import Commands
+    from sseor.relay.redis.era import Era
     from sseor.relay.redis.place import Keys, Place
     from sseor.relay.redis.reader import Followed
     from sseor.relay.redis.writer import RedisWriter
@@ -34,6 +36,7 @@ class Keeper:
         commands: Commands,
         place: Place,
         wake_key: str,
+        era: Era,
         *,
         followed: Mapping[str, Followed],
         writers: Mapping[str, RedisWriter],
@@ -41,6 +44,7 @@ class Keeper:
         self._commands = commands
         self._place = place
         self._wake_key = wake_key
+        self._era = era
         self._followed = followed
         self._writers = writers
         self._step = min(LOOK, place.lease / 6)
@@ -59,6 +63,8 @@ class Keeper:
             if loop.time() - noted > self._place.lease / 3:
                 noted = loop.time()
                 self._note_watching()
+                with contextlib.suppress(UnavailableError):
+                    await self._era.look()
             await self._look()
 
     def watch(self, keys: Keys, seconds: float) -> None:
@@ -95,5 +101,6 @@ class Keeper:
         arguments = (one.tail.generation, INTERRUPTED, keep)
         found = await self._commands.run(INTERRUPT, (meta, log, lease), *arguments)
         # A writer may yet write anew what Redis has lost, as long as its lease would last.
-        if found < 0 and one.absences * self._step > self._place.lease and not one.tail.ended:
+        patience = 1.5 * self._place.lease
+        if found < 0 and one.absences * self._step > patience and not one.tail.ended:
             one.tail.end(INTERRUPTED)

@@ -54,5 +54,9 @@ class Place:
         """Return the key of the Redis stream that interrupts a worker's reading."""
         return f"{self._tag(shard)}:worker:{worker}"
 
+    def era_key(self, shard: int) -> str:
+        """Return the key that is missed when Redis has lost a whole shard."""
+        return f"{self._tag(shard)}:era"
+
     def _tag(self, shard: int) -> str:
         return f"{{{self.prefix}:{shard}}}"

@@ -117,7 +117,7 @@ class Reader:
         while True:
             try:
                 for followed in [one for one in self.followed.values() if one.is_behind]:
-                    await self._catch_up(followed)
+                    await self.catch_up(followed)
                 self._take(await self._read())
             except Exception as error:
                 self._cut_when_lost(error)
@@ -129,11 +129,13 @@ class Reader:
             FOLLOW, (keys.meta, keys.log, keys.watchers), self._place.worker, watched
         )
 
-    async def _catch_up(self, followed: Followed) -> None:
-        """Take the snapshot in the place of what Redis no longer has one by one."""
+    async def catch_up(self, followed: Followed) -> None:
+        """Take what there is, with the snapshot in the place of what Redis no longer has one by one."""
         found = await self._load(followed.keys)
         followed.is_behind = False
         tail = followed.tail
+        if tail.ended:
+            return
         if found is None or found[0].decode() != tail.generation:
             tail.end(INTERRUPTED)
             return

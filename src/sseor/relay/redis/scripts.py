@@ -20,6 +20,7 @@ __all__ = [
     "APPEND",
     "CANCEL",
     "END",
+    "ERA",
     "FENCED",
     "FOLLOW",
     "INTERRUPT",
@@ -139,7 +140,7 @@ if meta[1] ~= ARGV[1] then return -1 end
 if meta[2] then return 1 end
 local id = string.format('%.0f-%.0f', meta[3] + 1, meta[4] + 1)
 redis.call('XADD', KEYS[2], id, 'e', ARGV[2])
-redis.call('HSET', KEYS[1], 'ended', 1)
+redis.call('HSET', KEYS[1], 'ended', 1, 'last', string.format('%.0f', meta[4] + 1))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
@@ -176,6 +177,9 @@ local newest = redis.call('ZRANGE', KEYS[1], 0, 0, 'REV', 'WITHSCORES')
 return newest[2] and math.max(0, now - newest[2])
 """
 )
+
+# KEYS era; ARGV name. The name of the time since Redis has lost everything, or began.
+ERA = Script(FULL + "redis.call('SET', KEYS[1], ARGV[1], 'NX')\nreturn redis.call('GET', KEYS[1])")
 
 # KEYS meta. Note that the stream is to end; return the worker that writes it, or nil when it has ended.
 CANCEL = Script(

@@ -7,7 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from sseor.relay.log import StreamExistsError
-from sseor.relay.redis.commands import Commands
+from sseor.relay.records import INTERRUPTED
+from sseor.relay.redis.commands import Commands, UnavailableError
+from sseor.relay.redis.era import Era
 from sseor.relay.redis.keeper import Keeper
 from sseor.relay.redis.reader import Followed, Reader
 from sseor.relay.redis.scripts import CANCEL, OPEN, UNWATCHED
@@ -34,7 +36,10 @@ class Shard:
         wake_key = place.wake_key(number, place.worker)
         self._reader = Reader(client, self._commands, place, wake_key, self._cancel_here)
         self._followed = self._reader.followed
-        self._keeper = Keeper(self._commands, place, wake_key, followed=self._followed, writers=self._writers)
+        self._era = Era(self._commands, place.era_key(number), place.lease)
+        self._keeper = Keeper(
+            self._commands, place, wake_key, self._era, followed=self._followed, writers=self._writers
+        )
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(one.run()) for one in (self._reader, self._keeper)]
 
@@ -42,11 +47,15 @@ class Shard:
         self, stream: str, owner: str, generation: str, on_cancel: Callable[[], None]
     ) -> RedisWriter:
         """Begin a stream."""
+        if stream in self._writers:
+            raise StreamExistsError
         place, keys = self._place, self._place.keys(stream)
         times = (round(place.lease * 1000), round(place.live * 1000))
         epoch = await self._commands.run(OPEN, keys, generation, owner, place.worker, *times)
         if not epoch:
             raise StreamExistsError
+        if stream in self._followed:  # Redis has lost the one of that name
+            self._followed.pop(stream).tail.end(INTERRUPTED)
         tail = Tail(stream, generation, max_records=place.max_records, max_bytes=place.max_bytes)
         writer = RedisWriter(
             tail,
@@ -63,22 +72,44 @@ class Shard:
 
     async def owner(self, stream: str) -> str | None:
         """Return whose stream it is."""
+        if stream in self._writers:
+            return self._writers[stream].owner
         found = await self._commands.ask("HGET", self._place.keys(stream).meta, "owner")
-        return None if found is None else str(found, "utf-8")
+        if found is None:
+            await self._miss()
+            return None
+        return str(found, "utf-8")
 
     async def follow(self, stream: str) -> Tail | None:
         """Return the stream's tail, counting one follower more."""
-        if stream not in self._followed:
-            loaded = await self._reader.load(stream)
-            if loaded is None:
+        if (followed := self._followed.get(stream)) is not None:
+            await self._freshen(stream, followed)
+            followed = self._followed.get(stream)  # the last follower may have left meanwhile
+        if followed is None:
+            if (loaded := await self._reader.load(stream)) is None:
+                await self._miss()
                 return None
-            self._followed.setdefault(stream, loaded)  # somebody may have loaded it meanwhile
+            followed = self._followed.setdefault(stream, loaded)  # somebody may have loaded it meanwhile
             self._reader.wake()
-        followed = self._followed[stream]
         followed.followers += 1
         if followed.followers == 1:
             self._keeper.watch(followed.keys, self._place.lease)
         return followed.tail
+
+    async def _freshen(self, stream: str, followed: Followed) -> None:
+        """Have the tail hold all that any process may have given to a viewer, who comes here next."""
+        newest = await self._commands.ask("HGET", followed.keys.meta, "last")
+        if newest is not None and int(newest) > followed.tail.last and not followed.tail.ended:
+            if stream in self._writers:
+                await self._writers[stream].settled()
+            else:
+                await self._reader.catch_up(followed)
+
+    async def _miss(self) -> None:
+        """Raise UnavailableError where a stream that is not there may be written anew."""
+        await self._era.look()
+        if self._era.is_new:
+            raise UnavailableError("Redis has lost what it had")
 
     def unfollow(self, tail: Tail) -> None:
         """Count one follower less."""

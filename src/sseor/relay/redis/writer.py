@@ -47,11 +47,11 @@ class RedisWriter:
     ) -> None:
         self.tail = tail
         self.epoch = epoch
+        self.owner = owner
         self.over = False
         self._commands = commands
         self._place = place
         self._keys = place.keys(tail.stream)
-        self._owner = owner
         self._on_cancel = on_cancel
         self._on_over = on_over
         self._cancelled = False
@@ -87,6 +87,11 @@ class RedisWriter:
             with contextlib.suppress(FencedError):  # its source has been told
                 await self._attempt(END, b"r", ())
 
+    async def settled(self) -> None:
+        """Wait until what is on its way has arrived, or never will."""
+        async with self._turn:
+            pass
+
     def cancel(self) -> None:
         """Tell the source that it is to end, once."""
         if not self._cancelled:
@@ -116,8 +121,8 @@ class RedisWriter:
         try:
             status, *rest = await self._ask(script, field, records)
             if status == LOST and not self._is_late():
-                status, *rest = await self._rewrite()
-                if status == KEPT:
+                status, *rest = await self._rewrite(records if field == b"r" else ())
+                if status == KEPT and field == b"e":
                     return False
         except (UnavailableError, FullError):
             if not self._is_late():
@@ -158,25 +163,26 @@ class RedisWriter:
                 self._folded, self._since = fold[0], 0
         return reply
 
-    async def _rewrite(self) -> list[int]:
+    async def _rewrite(self, records: Sequence[bytes]) -> list[int]:
+        """Write all that there is, and these: somebody may have read them before they were lost."""
         place, tail = self._place, self.tail
-        blocks = tail.blocks_after(tail.folded)
+        whole = [*map(payload_of, tail.blocks_after(tail.folded)), *records]
         reply: list[int] = await self._commands.run(
             REWRITE,
             self._keys,
             tail.generation,
-            self._owner,
+            self.owner,
             place.worker,
             _ms(place.lease),
             _ms(place.live),
             self.epoch,
-            tail.last,
+            tail.last + len(records),
             tail.folded,
             tail.snapshot() if tail.folded else b"",
-            b"\n".join(payload_of(block) for block in blocks),
+            b"\n".join(whole),
         )
         if reply[0] == KEPT:
-            self._folded, self._since = tail.folded, sum(map(len, blocks))
+            self._folded, self._since = tail.folded, sum(map(len, whole))
         return reply
 
 
