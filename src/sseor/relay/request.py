@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 
 import anyio
 
@@ -30,11 +31,16 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 def route_of(scope: Scope) -> tuple[str, str]:
-    """Return where the application is mounted, and the path below that."""
+    """Return where the application is mounted, as it is written in a URL, and the path below that."""
     root, path = str(scope.get("root_path", "")).rstrip("/"), str(scope["path"])
+    asked = unquote(scope.get("raw_path", b"").decode("latin-1"))
+    if path.endswith("/") and asked and not asked.endswith("/"):
+        path = path[:-1]  # Litestar adds it below a mount
     if root and (path == root or path.startswith(root + "/")):
         path = path[len(root) :]
-    return root, path or "/"
+    elif asked.endswith(path):
+        root = asked.removesuffix(path) or root  # Litestar does not tell where it mounts
+    return quote(root), path or "/"
 
 
 async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Any]:
