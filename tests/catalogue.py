@@ -244,7 +244,7 @@ def _see_connections(seen: Seen, client: Any, server: LoopbackServer | None) -> 
         assert comes_true(lambda: server.open_connections == seen.kept), (server.open_connections, seen.kept)
 
 
-def comes_true(condition: Callable[[], bool], within: float = 2.0) -> bool:
+def comes_true(condition: Callable[[], bool], within: float = 10.0) -> bool:
     """Wait for something that another thread brings about."""
     until = time.monotonic() + within
     while not condition():

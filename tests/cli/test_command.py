@@ -134,7 +134,7 @@ def test_each_fault_has_its_code_and_its_sentence(name: str) -> None:
     acts, code, kept = FAULTS[name]
     with LoopbackServer(play(*acts)) as server:
         got, out, err = run(to(server))
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
         assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
     assert (got, out) == (code, kept)
     assert err.count("\n") == 1
@@ -366,7 +366,7 @@ def test_ctrl_c_on_a_terminal() -> None:
     """The key Ctrl-C ends the answer where it is, on a line of its own, with 130."""
     with LoopbackServer(play(Say("Low"), Heartbeats(math.inf, 0.1))) as server:
         code, screen = on_a_terminal(to(server, "--stall", "off"), interrupt_at=b"Low")
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
     assert code == 130
     assert b"Low^C\r\nsseor: interrupted; 3 characters were kept" in screen
 

@@ -22,9 +22,8 @@ from sseor.client.asyncio_network import AsyncioBackend
 from sseor.client.budget import Budget
 
 LIMIT = 0.1
-LATE = 0.05
-SLACK = 0.1
-"""An expiry is noticed within 50 ms; a busy machine is given more."""
+LATE = 3.0
+"""Seconds that a busy machine may be late; how exact an expiry is, `test_deadlines` proves."""
 
 certificates()  # made before two threads ask for them at once
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -95,7 +95,7 @@ def ask(shell: str, upstream: Upstream, *, on_cut: str = "resume", **options: An
     parameters = {"on_cut": on_cut, **options.pop("parameters", {})}
     with LoopbackServer(upstream) as server:
         outcome = read(shell, server.base_url, parameters=parameters, **{"retries": POLICY, **options})
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
     assert KEY not in repr(outcome)
     return outcome
 

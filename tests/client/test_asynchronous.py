@@ -68,7 +68,7 @@ def test_leaving_closes_the_connection_at_once(
                     await leave(stream)
             except ZeroDivisionError:
                 assert leave is leave_by_exception
-            assert server.wait_idle(1)
+            assert server.wait_idle(5)
             assert stream.completion.text in ("Low", "Low water")
 
     with LoopbackServer(LASTING) as server:
@@ -88,11 +88,12 @@ def test_a_native_cancel_closes_the_connection() -> None:
                         pass
 
             task = asyncio.create_task(reader())
-            await asyncio.sleep(0.1)
+            while stream.completion.text != "Low water":
+                await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert server.wait_idle(1)
+            assert server.wait_idle(5)
             assert stream.completion.text == "Low water"
 
     with LoopbackServer(LASTING) as server:
@@ -215,10 +216,10 @@ def test_one_line_of_text(backend: str) -> None:
         assert stream.completion.text == ""
         assert "".join([text async for text in stream]) == "Low water"
         assert stream.completion.usage is not None
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
         async with sseor.atext("m", "Hello", base_url=server.base_url) as again:
             assert await anext(again) == "Low"
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
 
     with LoopbackServer(play(*answer("Low", " water"))) as server:
         anyio.run(main, backend=backend)
@@ -233,7 +234,7 @@ def test_one_line_of_text_raises_when_cut(backend: str) -> None:
                 pass
         assert caught.value.partial is not None
         assert caught.value.partial.text == "Low"
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
 
     with LoopbackServer(play(Role(), Say("Low"))) as server:
         anyio.run(main, backend=backend)

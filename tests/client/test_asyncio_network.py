@@ -18,7 +18,6 @@ import pytest
 from client.asyncio_peers import (
     LATE,
     LIMIT,
-    SLACK,
     Peer,
     Run,
     budget_until,
@@ -76,7 +75,7 @@ def test_a_pool_works_over_it(run: Run, tls: bool) -> None:
     with LoopbackServer(respond, ssl_context=certificates()[0] if tls else None) as server:
         run(main())
         assert [len(request.body) for request in server.requests] == [300_000] * 3
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
 
 
 def test_a_deadline_is_kept(run: Run, tls: bool) -> None:
@@ -105,8 +104,8 @@ def test_a_deadline_is_kept(run: Run, tls: bool) -> None:
     with ExitStack() as stack:
         servers = [stack.enter_context(serve(respond, tls=tls)) for respond in faults.values()]
         for fault, seconds in zip(faults, run(main()), strict=True):
-            assert 0 <= seconds <= LATE + SLACK, fault
-        assert all(server.wait_idle(1) for server in servers)
+            assert 0 <= seconds <= LATE, fault
+        assert all(server.wait_idle(5) for server in servers)
 
 
 def test_cancelled_at_random_it_leaks_nothing(run: Run, tls: bool) -> None:
@@ -134,7 +133,7 @@ def test_cancelled_at_random_it_leaks_nothing(run: Run, tls: bool) -> None:
 
     with serve(respond, tls=tls) as server:
         run(main())
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
 
 
 def test_the_head_may_come_with_the_body(run: Run) -> None:
@@ -166,7 +165,7 @@ def test_a_slow_resolver_is_inside_the_limit(monkeypatch: pytest.MonkeyPatch) ->
             await AsyncioBackend().connect_tcp("host.invalid", 80, timeout=LIMIT)
         return loop.time() - began
 
-    assert LIMIT <= asyncio.run(main()) <= LIMIT + LATE + SLACK
+    assert LIMIT <= asyncio.run(main()) <= LIMIT + LATE
 
 
 def test_an_unknown_host_is_told(run: Run) -> None:
@@ -233,11 +232,11 @@ def test_the_nearer_of_limit_and_deadline_holds(run: Run, tls: bool) -> None:
             await stream.read(100, limit)
         return time.monotonic() - began
 
-    async def main() -> None:
+    async def main() -> None:  # the clock of uvloop has whole milliseconds
         async with connected(peer, tls=tls) as stream:
-            assert 0.1 <= await timed(stream, 0.1, 5) <= 0.1 + LATE + SLACK
-            assert 0.1 <= await timed(stream, 5, 0.1) <= 0.1 + LATE + SLACK
-            assert 0.1 <= await timed(stream, None, 0.1) <= 0.1 + LATE + SLACK
+            assert 0.099 <= await timed(stream, 0.1, 5) <= 0.1 + LATE
+            assert 0.099 <= await timed(stream, 5, 0.1) <= 0.1 + LATE
+            assert 0.099 <= await timed(stream, None, 0.1) <= 0.1 + LATE
 
     with Peer("wait", tls=tls) as peer:
         run(main())
@@ -268,7 +267,7 @@ def test_bytes_without_end_do_not_outlast_the_deadline(run: Run, tls: bool) -> N
             budget, deadline = budget_until(LIMIT)
             with spending(budget, deadline), pytest.raises(httpcore.ReadTimeout):
                 await read_on(stream)
-            assert 0 <= budget.clock() - deadline <= LATE + SLACK
+            assert 0 <= budget.clock() - deadline <= LATE
             assert turns > 20
             other.cancel()
         peer.go_on.set()
@@ -303,7 +302,7 @@ def test_a_write_ends_by_its_limit(run: Run, tls: bool) -> None:
             with spending(budget, deadline):
                 with pytest.raises(httpcore.WriteTimeout):
                     await stream.write(bytes(16 << 20), 5)
-                assert 0 <= budget.clock() - deadline <= LATE + SLACK
+                assert 0 <= budget.clock() - deadline <= LATE
                 with pytest.raises(httpcore.WriteTimeout, match="no time left"):
                     await stream.write(b"x")
 
@@ -395,7 +394,7 @@ def test_a_dropped_stream_closes_its_socket(run: Run, tls: bool) -> None:
     with Peer(b"a", ended, tls=tls) as peer:
         began = time.monotonic()
         run(main())
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # asyncio's own

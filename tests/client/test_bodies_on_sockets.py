@@ -58,7 +58,7 @@ def play(number: str, shell: str, pieces: str) -> Outcome:
     }[pieces]
     with LoopbackServer(replay(body, tuple(cuts))) as server:
         outcome = read(shell, server.base_url)
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
     return outcome
 
 

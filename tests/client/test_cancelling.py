@@ -100,7 +100,7 @@ def test_cancels_leave_nothing(library: Any, backend: str, cancel: Callable[...,
     before = open_sockets()
     with LoopbackServer(LASTING) as server:
         anyio.run(main, backend=backend)
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
     until = time.monotonic() + 2
     while open_sockets() - before and time.monotonic() < until:
         gc.collect()

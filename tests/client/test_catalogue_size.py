@@ -86,7 +86,7 @@ def test_row_63_one_large_delta(shell: str) -> None:
     seen = look_at(shell, body(sse(chunk(large), chunk("!")) + ENDING))
     assert seen.whole.text == large + "!"
     assert len(seen.of(sseor.Text)) == 2
-    assert seen.elapsed < 4
+    assert seen.elapsed < 20
 
 
 def test_row_64_many_comments() -> None:
@@ -237,7 +237,7 @@ def test_row_67_a_decompression_bomb(shell: str) -> None:
     )
     seen = look_at(shell, compressed(bomb, "gzip"), max_event_bytes=1 << 20)
     assert type(seen.error) is EventTooLargeError
-    assert seen.elapsed < 2
+    assert seen.elapsed < 10
 
 
 @each_shell

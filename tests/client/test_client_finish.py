@@ -89,7 +89,7 @@ def test_a_stream_that_was_left_is_told_once(shell: str) -> None:
     keeper = Keeper()
     with LoopbackServer(play(Say("Low"), Silence())) as server:
         leave(shell, server, keeper)
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
     [(completion, error)] = keeper.told
     assert (error, completion.text, completion.verdict.complete) == (None, "Low", False)
     assert completion.timeline.ended is not None

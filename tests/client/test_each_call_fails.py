@@ -113,7 +113,7 @@ def test_cancelled_at_each_await(backend: str, strike: Callable[..., Any]) -> No
 
     with LoopbackServer(WHOLE) as server:
         anyio.run(main, backend=backend)
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
 
 
 CALLS: dict[str, list[tuple[Any, str, type[Exception]]]] = {
@@ -153,7 +153,7 @@ def test_each_socket_call_fails(
 
             monkeypatch.setattr(owner, name, failing)
             outcome = read(shell, server.base_url)
-            assert server.wait_idle(1), number
+            assert server.wait_idle(5), number
             assert TEXT.startswith(outcome.text)
             if left[0] > 0:
                 assert outcome.error is None

@@ -61,7 +61,7 @@ def test_an_answer_that_was_left_is_settled(shell: str, monkeypatch: pytest.Monk
                 if isinstance(event, sseor.Text):
                     break
         settlement = settle(shell, server, stream.completion, patience=30)
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
         asked = [request for request in server.requests if request.method == "GET"]
     assert (settlement.label, settlement.cancelled, settlement.provider) == ("settled", True, "Loopback")
     assert settlement.generation_id == stream.completion.generation_id
@@ -100,7 +100,7 @@ def test_failures_that_pass_are_waited_out(shell: str, monkeypatch: pytest.Monke
         settlement = settle(shell, server, "gen-1", patience=30)
         assert time.monotonic() - began > 0.2
         assert len(server.requests) == 5
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
     assert (settlement.label, settlement.cost) == ("settled", 0.25)
 
 
@@ -110,7 +110,7 @@ def test_a_refusal_is_an_error(shell: str) -> None:
     with LoopbackServer(OpenRouter(api_key="another")) as server:
         with pytest.raises(StatusError) as caught:
             settle(shell, server, "gen-1")
-        assert server.wait_idle(2)
+        assert server.wait_idle(5)
     assert (caught.value.status, caught.value.generation_id) == (401, "gen-1")
     assert KEY not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
 
@@ -142,7 +142,7 @@ def test_a_server_that_never_answers(shell: str, monkeypatch: pytest.MonkeyPatch
             began = time.monotonic()
             settlement = settle(shell, server, "gen-1", patience=0)
             assert time.monotonic() - began < 3
-            assert server.wait_idle(2)
+            assert server.wait_idle(5)
         assert settlement.reason.startswith("asking for its record failed: no answer for 0.")
 
 
@@ -194,7 +194,7 @@ def test_cancelled_while_it_waits(backend: str) -> None:
     for respond in (answers((404, {})), lambda exchange: exchange.wait(5)):
         with LoopbackServer(respond) as server:
             anyio.run(main, server, backend=backend)
-            assert server.wait_idle(1)
+            assert server.wait_idle(5)
 
 
 def test_a_client_that_is_closed_while_it_waits() -> None:

@@ -13,7 +13,6 @@ import httpcore
 import pytest
 from client.asyncio_peers import (
     LATE,
-    SLACK,
     Peer,
     Run,
     budget_until,
@@ -192,6 +191,7 @@ def test_one_timer_follows_a_deadline_that_moves(monkeypatch: pytest.MonkeyPatch
 
     async def main() -> None:
         loop, timers = asyncio.get_running_loop(), []
+        began = loop.time()
         call_at = loop.call_at
 
         def counted(when: float, *rest: Any) -> asyncio.TimerHandle:
@@ -202,7 +202,7 @@ def test_one_timer_follows_a_deadline_that_moves(monkeypatch: pytest.MonkeyPatch
             monkeypatch.setattr(loop, "call_at", counted)
             reads, expired = 0, False
             while not expired:
-                budget, deadline = budget_until(0.15)
+                budget, deadline = budget_until(0.5)
                 try:
                     with spending(budget, deadline):
                         await stream.read(1)
@@ -210,8 +210,8 @@ def test_one_timer_follows_a_deadline_that_moves(monkeypatch: pytest.MonkeyPatch
                 except httpcore.ReadTimeout:
                     expired = True
             assert reads == 40
-            assert 0 <= loop.time() - deadline <= LATE + SLACK
-            assert len(timers) <= 8
+            assert 0 <= loop.time() - deadline <= LATE
+            assert len(timers) <= 4 + 4 * (loop.time() - began)
 
     with Peer(talk) as peer:
         asyncio.run(main())
@@ -230,7 +230,7 @@ def test_a_deadline_that_moves_nearer_is_kept(run: Run) -> None:
                     else:
                         with pytest.raises(httpcore.ReadTimeout):
                             await stream.read(1)
-                        assert 0 <= budget.clock() - deadline <= LATE + SLACK
+                        assert 0 <= budget.clock() - deadline <= LATE
             with spending(*budget_until(0.05)), pytest.raises(TimeoutError):
                 await asyncio.wait_for(stream.read(1), 0.02)
             reading = asyncio.create_task(stream.read(1))

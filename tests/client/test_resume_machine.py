@@ -160,7 +160,7 @@ class Misfortunes(RuleBasedStateMachine):
                 timeouts=sseor.Timeouts(stall=STALL, first_token=STALL, silence=None),
                 parameters=parameters,
             )
-            assert server.wait_idle(2)
+            assert server.wait_idle(5)
         check(upstream, outcome, self.on_cut)
 
 

@@ -8,7 +8,7 @@ import httpx
 import httpx2
 import pytest
 from pytest_httpserver import HTTPServer
-from shells import KEY, SHELLS, read
+from shells import KEY, SHELLS, in_time, read
 
 import sseor
 from sseor.errors import (
@@ -47,7 +47,7 @@ def test_events_in_order(shell: str) -> None:
     """A heartbeat, reasoning, text, finish and usage come as typed events; the completion is whole."""
     with LoopbackServer(play(Heartbeats(0.02, every=0.01), *WHOLE)) as server:
         outcome = read(shell, server.base_url)
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
         request = server.requests[0]
     assert outcome.error is None
     kinds = [type(item).__name__ for item in outcome.items]
@@ -114,7 +114,7 @@ def test_the_connection_is_used_again(shell: str) -> None:
 
     with LoopbackServer(play(*answer("Low", " water"))) as server:
         twice() if shell == "threads" else anyio.run(twice_async, backend=shell)
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
         assert len({request.connection.number for request in server.requests}) == 1
 
 
@@ -123,7 +123,7 @@ def test_a_cut_keeps_what_came(shell: str, end: Any) -> None:
     """A cut after text raises with its partial; nothing is sent again."""
     with LoopbackServer(play(Role(), Say("Low", " wa"), end)) as server:
         outcome = read(shell, server.base_url, retries=sseor.RetryPolicy(attempts=3))
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
         assert len(server.requests) == 1
     assert isinstance(outcome.error, sseor.errors.ConnectionLostError)
     assert outcome.error.partial is not None
@@ -145,7 +145,7 @@ def test_a_retry_is_announced(shell: str) -> None:
     )
     with LoopbackServer(responds) as server:
         outcome = read(shell, server.base_url, retries=sseor.RetryPolicy(attempts=2))
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
     assert outcome.error is None
     (notice,) = outcome.of(sseor.Retrying)
     assert isinstance(notice.cause, StatusError)
@@ -172,7 +172,8 @@ def test_a_connection_that_is_never_made(shell: str) -> None:
             filler.setblocking(False)
             filler.connect_ex(address)
         base_url = f"http://127.0.0.1:{address[1]}/v1"
-        outcome = read(shell, base_url, timeouts=sseor.Timeouts(connect=0.2))
+        limits = sseor.Timeouts(connect=0.2)
+        outcome = in_time(lambda: read(shell, base_url, timeouts=limits), lambda seen: seen.elapsed < 0.8)
         for filler in fillers:
             filler.close()
     assert isinstance(outcome.error, ConnectTimeoutError)

@@ -74,7 +74,7 @@ def test_leaving_closes_the_connection_at_once(
                 leave(stream)
         except (ZeroDivisionError, KeyboardInterrupt) as error:
             caught = error
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
         assert caught is None if raises is None else type(caught) is raises
         assert stream.completion.text in ("Low", "Low water")
 
@@ -123,7 +123,7 @@ def test_a_dropped_stream_closes_and_warns() -> None:
             next(stream)
             del stream
             gc.collect()
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
 
 
 def test_a_stream_that_was_never_read_costs_nothing() -> None:
@@ -195,7 +195,7 @@ def test_one_line_of_text() -> None:
         assert "".join(stream) == "Low water"
         assert list(stream) == []
         assert stream.completion.usage is not None
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
         assert server.requests[0].json()["messages"] == PROMPT
 
 
@@ -214,7 +214,7 @@ def test_one_line_of_text_raises_when_cut() -> None:
     with LoopbackServer(play(Role(), Say("Low"))) as server:
         with pytest.raises(EndedEarlyError) as caught:
             list(sseor.text("m", "Hello", base_url=server.base_url))
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
     assert caught.value.partial is not None
     assert caught.value.partial.text == "Low"
 
@@ -225,7 +225,7 @@ def test_one_line_of_text_closes_when_dropped() -> None:
         for _ in sseor.text("m", "Hello", base_url=server.base_url):
             break
         gc.collect()
-        assert server.wait_idle(1)
+        assert server.wait_idle(5)
 
 
 def test_an_earlier_interrupt_keeps_the_partial_readable() -> None:
@@ -234,7 +234,7 @@ def test_an_earlier_interrupt_keeps_the_partial_readable() -> None:
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt), client.stream(**REQUEST) as stream:
             leave_by_interrupt(stream)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert stream.completion.text == "Low water"
 
 

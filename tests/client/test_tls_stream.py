@@ -15,7 +15,6 @@ import pytest
 from client.asyncio_peers import (
     LATE,
     LIMIT,
-    SLACK,
     Peer,
     Run,
     cancelled_in_any_turn,
@@ -120,7 +119,7 @@ def test_a_handshake_that_stalls_ends_by_what_is_left(run: Run, bound: str) -> N
             left = LIMIT / 2 if bound == "limit" else None
             with pytest.raises(httpcore.ConnectTimeout):
                 await stream.start_tls(certificates()[1], "127.0.0.1", left)
-        assert LIMIT - 0.001 <= clock() - began <= LIMIT + LATE + SLACK
+        assert LIMIT - 0.001 <= clock() - began <= LIMIT + LATE
 
     with Peer(read_to_the_end) as peer:
         run(main())

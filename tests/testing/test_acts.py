@@ -140,7 +140,7 @@ def test_heartbeats_last_as_long_as_told() -> None:
     begun = time.monotonic()
     body = body_of(Heartbeats(0.25, every=0.1))
     assert body == b": OPENROUTER PROCESSING\n\n" * 3
-    assert 0.25 <= time.monotonic() - begun < 2
+    assert 0.25 <= time.monotonic() - begun < 10
 
 
 def test_heartbeats_for_ever_end_with_the_client() -> None:

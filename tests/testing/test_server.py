@@ -99,7 +99,7 @@ def test_close_ends_what_is_under_way() -> None:
     assert busy.getresponse().status == 200
     begun = time.monotonic()
     server.close()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4
     server.close()
     with pytest.raises(ConnectionRefusedError):
         connect(server).connect()

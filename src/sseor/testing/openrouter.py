@@ -30,9 +30,9 @@ EXPLANATION = (
     "what the status line counted as heartbeats. Then came my reasoning, then these words, each in a "
     "chunk of its own. A finish reason follows, which is the only proof that an answer is whole; then the "
     "usage with its tokens and its cost, and at last the mark [DONE].\n\n"
-    "Had the connection been lost in the middle, as it is in sseor demo, what had come would have been sent "
-    "back, and the answer would have gone on from there, with no word missing and none doubled. To ask a "
-    "real model, set OPENROUTER_API_KEY and run:\n"
+    "In sseor demo the connection is lost in the middle of this text: what had come is sent back, and the "
+    "answer goes on from there, with no word missing and none doubled. To ask a real model, set "
+    "OPENROUTER_API_KEY and run:\n"
     '    sseor chat -m openai/gpt-5-mini "your question"'
 )
 
