@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -189,11 +190,21 @@ def refuse(path: Any) -> Any:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("every", [0, 3600], ids=["each delivery", "first and last"])
+@pytest.mark.parametrize("good", [0, 1])
 def test_a_disk_that_fails_costs_one_warning(
-    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: str, every: float, good: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stream goes on to its end, unsaved, and the file is free for others."""
-    monkeypatch.setattr("sseor.client.saving.os.replace", refuse_to_replace)
+    """The stream goes on to its end, whichever save fails; what was saved before stays, and its file is free."""
+    replace, calls = os.replace, itertools.count()
+
+    def fill_up(source: str, target: str) -> None:
+        if next(calls) >= good:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr("sseor.client.saving.os.replace", fill_up)
+    monkeypatch.setattr("sseor.stream.keeping.SAVE_SECONDS", every)
     with LoopbackServer(play(*answer("Low", " water"))) as server:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
@@ -201,12 +212,7 @@ def test_a_disk_that_fails_costs_one_warning(
     assert outcome.error is None
     assert outcome.text == "Low water"
     assert ["No space left on device" in str(warning.message) for warning in told] == [True]
-    assert os.listdir(tmp_path) == []
-
-
-def refuse_to_replace(*paths: Any) -> None:
-    """Fail as a full disk does."""
-    raise OSError(28, "No space left on device")
+    assert os.listdir(tmp_path) == ["tides.json"] * good
 
 
 def partial(**changes: Any) -> sseor.Completion:
