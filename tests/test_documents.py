@@ -1,4 +1,4 @@
-"""The code of the README runs, against the loopback server, and its commands are those of the gate."""
+"""The code of the README and of pages runs, against the loopback server, and its commands are those of the gate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from sseor.testing import LoopbackServer, OpenRouter
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = ("README.md", "docs/conformance.md", "docs/metrics.md")
+"""Those whose blocks of code are whole programs."""
+
+BLOCKS = {
+    f"{page}-{number}": block
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
+}
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_the_code_of_the_readme_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_code_of_the_pages_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block is a whole program; those that mean openrouter.ai get the loopback server instead."""
     with LoopbackServer(OpenRouter(thinking=0.05, cadence=0.02, pace=0.001)) as server:
 
@@ -26,12 +33,13 @@ def test_the_code_of_the_readme_runs(number: int, monkeypatch: pytest.MonkeyPatc
             return endpoint(base_url=base_url if "127.0.0.1" in base_url else server.base_url, **options)
 
         monkeypatch.setattr(sseor.client.settings, "endpoint", at_home)
-        exec(compile(BLOCKS[number], f"README block {number}", "exec"), {"__name__": "readme"})
+        exec(compile(BLOCKS[name], name, "exec"), {"__name__": "page"})
 
 
-def test_the_readme_has_code() -> None:
+def test_the_pages_have_code() -> None:
     """The pattern that finds the blocks finds them."""
-    assert len(BLOCKS) >= 6
+    assert sum(name.startswith("README") for name in BLOCKS) >= 7
+    assert {name.rpartition("-")[0] for name in BLOCKS} == set(PAGES)
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
