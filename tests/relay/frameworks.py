@@ -1,7 +1,7 @@
 """The relay within web frameworks, as their users would write it: its bytes in an answer, and mounted at `/chat`.
 
-Each application has `POST /forward`, `POST /begin` (the answer is the stream's ID), `GET /attach/ID`, and below `/chat`
-the relay itself.
+Each application has `POST /forward`, `POST /attach`, which begins a stream and attaches to it, and below `/chat` the
+relay itself.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import path
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse as FastAPIStreamingResponse
-from litestar import Litestar, asgi, get, post
-from litestar import Request as LitestarRequest
+from litestar import Litestar, asgi, post
 from litestar.response import Stream
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import StreamingResponse
 from starlette.routing import Mount, Route
 
 from sseor.relay import HEADERS, Application, Relay
@@ -48,19 +47,13 @@ def starlette(relay: Relay, upstream: Next) -> Any:
     async def forward(request: Request) -> StreamingResponse:
         return StreamingResponse(relay.forward(upstream()), headers=HEADERS)
 
-    async def begin(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(await relay.start(upstream()))
-
     async def attach(request: Request) -> StreamingResponse:
-        after = request.headers.get("last-event-id", "")
-        viewer = await relay.attach(request.path_params["stream"], after=after)
-        return StreamingResponse(viewer, headers=HEADERS)
+        return StreamingResponse(await relay.attach(await relay.start(upstream())), headers=HEADERS)
 
     return Starlette(
         routes=[
             Route("/forward", forward, methods=["POST"]),
-            Route("/begin", begin, methods=["POST"]),
-            Route("/attach/{stream}", attach),
+            Route("/attach", attach, methods=["POST"]),
             Mount("/chat", _mounted(relay, upstream)),
         ]
     )
@@ -74,13 +67,10 @@ def fastapi(relay: Relay, upstream: Next) -> Any:
     async def forward() -> FastAPIStreamingResponse:
         return FastAPIStreamingResponse(relay.forward(upstream()), headers=HEADERS)
 
-    @app.post("/begin")
-    async def begin() -> PlainTextResponse:
-        return PlainTextResponse(await relay.start(upstream()))
-
-    @app.get("/attach/{stream}")
-    async def attach(stream: str) -> FastAPIStreamingResponse:
-        return FastAPIStreamingResponse(await relay.attach(stream), headers=HEADERS)
+    @app.post("/attach")
+    async def attach() -> FastAPIStreamingResponse:
+        viewer = await relay.attach(await relay.start(upstream()))
+        return FastAPIStreamingResponse(viewer, headers=HEADERS)
 
     app.mount("/chat", _mounted(relay, upstream))
     return app
@@ -93,16 +83,12 @@ def litestar(relay: Relay, upstream: Next) -> Any:
     async def forward() -> Stream:
         return Stream(relay.forward(upstream()), headers=HEADERS)
 
-    @post("/begin", media_type="text/plain", status_code=200)
-    async def begin() -> str:
-        return await relay.start(upstream())
-
-    @get("/attach/{stream:str}")
-    async def attach(request: LitestarRequest[Any, Any, Any]) -> Stream:
-        return Stream(await relay.attach(request.path_params["stream"]), headers=HEADERS)
+    @post("/attach", status_code=200)
+    async def attach() -> Stream:
+        return Stream(await relay.attach(await relay.start(upstream())), headers=HEADERS)
 
     mounted = asgi("/chat", is_mount=True, copy_scope=True)(_mounted(relay, upstream))
-    return Litestar([forward, begin, attach, mounted], openapi_config=None)
+    return Litestar([forward, attach, mounted], openapi_config=None)
 
 
 class _Views:
@@ -116,17 +102,14 @@ async def _forward(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(_Views.relay.forward(_Views.upstream()), headers=HEADERS)
 
 
-async def _begin(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(await _Views.relay.start(_Views.upstream()), content_type="text/plain")
-
-
-async def _attach(request: HttpRequest, stream: str) -> StreamingHttpResponse:
-    return StreamingHttpResponse(await _Views.relay.attach(stream), headers=HEADERS)
+async def _attach(request: HttpRequest) -> StreamingHttpResponse:
+    relay = _Views.relay
+    return StreamingHttpResponse(await relay.attach(await relay.start(_Views.upstream())), headers=HEADERS)
 
 
 @functools.cache
 def _django_application() -> Any:
-    views = (path("forward", _forward), path("begin", _begin), path("attach/<str:stream>", _attach))
+    views = (path("forward", _forward), path("attach", _attach))
     settings.configure(
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF=views,

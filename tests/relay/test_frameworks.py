@@ -35,11 +35,7 @@ class Place(NamedTuple):
 
     def visit(self, window: int | None = None) -> Visit:
         """Ask for the stream."""
-        if self.surface == "attach":
-            with Visit(self.port, "POST", "/begin") as begun:
-                stream = begun.rest().rpartition(b"\r\n\r\n")[2].decode()
-            return Visit(self.port, "GET", f"/attach/{stream}", window=window)
-        path = "/forward" if self.surface == "forward" else "/chat/streams"
+        path = "/chat/streams" if self.surface == "mounted" else f"/{self.surface}"
         return Visit(self.port, "POST", path, body=b"{}", window=window)
 
 
