@@ -28,7 +28,9 @@ const play = (reads) => {
   try { // 2: how it is fed, and what it gives
     const text = new TextDecoder()
     const parser = createParser({
-      onEvent: ({ data, event, id }) => answer.items.push({ data, event, id, after }),
+      onId: (id) => { answer.last_event_id = id }, // since 4.1: before the event, and also without one
+      onEvent: ({ data, event, id }) =>
+        answer.items.push({ data, event, id: answer.last_event_id ?? id, after }),
       onComment: (comment) => answer.items.push({ comment, after }),
       onRetry: (time) => { answer.reconnection_time = time },
     })
