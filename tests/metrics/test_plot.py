@@ -113,6 +113,11 @@ def test_steps_are_round_and_reach_the_top(top: float) -> None:
     assert math.isclose(steps[1] - steps[0], steps[-1] - steps[-2], rel_tol=1e-6)
 
 
+def test_the_smallest_float_has_steps_too() -> None:
+    """A scale ends at a billionth at the least, since a fourth of the smallest float is zero."""
+    assert plot.ticks(5e-324) == plot.ticks(1e-9)
+
+
 def test_labels_of_moments() -> None:
     """The time of day within two days, the day beyond, the month in years, and a mark for what no calendar has."""
     assert plot.when(NOW, DAY)[2] == ":"

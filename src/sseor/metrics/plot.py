@@ -21,6 +21,9 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 34
 NAMES, ROW = 270, 34
 """The width of the names beside spreads, and the height of a row."""
 
+SMALLEST = 1e-9
+"""The least top of a scale: the smallest floats have no logarithm of their fourth."""
+
 MOMENTS = 8
 HOURS = (
     1 / 12,
@@ -161,7 +164,7 @@ def money(dollars: float) -> str:
 
 def ticks(top: float) -> list[float]:
     """Return round steps from 0 to at least `top`, five or so."""
-    rough = top / 4
+    rough = max(top, SMALLEST) / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
     return [step * number for number in range(math.ceil(top / step - 1e-9) + 1)]
