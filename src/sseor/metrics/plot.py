@@ -164,7 +164,8 @@ def money(dollars: float) -> str:
 
 def ticks(top: float) -> list[float]:
     """Return round steps from 0 to at least `top`, five or so."""
-    rough = max(top, SMALLEST) / 4
+    top = max(top, SMALLEST)
+    rough = top / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
     return [step * number for number in range(math.ceil(top / step - 1e-9) + 1)]
