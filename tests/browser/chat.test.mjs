@@ -136,7 +136,7 @@ test("nothing after [DONE] counts, and nobody waits for the end of the body", PA
 });
 
 test("heartbeats and empty deltas are no progress", PATIENCE, async () => {
-  for (const model of ["heartbeats", "empty-deltas", "no-head"]) {
+  for (const model of ["heartbeats", "empty-deltas", "empty-calls", "blank-lines", "no-head"]) {
     const { failure } = await failureOf(model, { timeouts: { firstToken: 400 }, attempts: 1 });
     assert.equal(failure.code, "timeout", model);
     assert.equal(failure.timer, "firstToken", model);
@@ -155,6 +155,47 @@ test("a connection without any byte is silent, and the whole budget is the last 
   const spent = await failureOf("heartbeats", { timeouts: { total: 300 } });
   assert.equal(spent.failure.timer, "total");
   assert.equal(spent.failure.retryable, false);
+});
+
+test("bytes that never stop coming do not outlast the watchdog", PATIENCE, async () => {
+  const { failure } = await failureOf("flood", { timeouts: { firstToken: 400 }, attempts: 1 });
+  assert.deepEqual([failure.code, failure.timer], ["timeout", "firstToken"]);
+});
+
+test("a refusal whose body drips for minutes is told at once", PATIENCE, async () => {
+  const { failure } = await failureOf("drip", { attempts: 1 });
+  assert.deepEqual([failure.code, failure.status], ["status", 503]);
+});
+
+test("text that arrived while the program was busy elsewhere is no stall", PATIENCE, async () => {
+  const { done } = ask("steady", { timeouts: { firstToken: 700, stall: 700 } });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const until = performance.now() + 1000;
+  while (performance.now() < until);
+  assert.equal((await done).text, "x".repeat(30));
+});
+
+test("a body cut at any byte gives a beginning of the text, and an error unless it was finished", PATIENCE, async () => {
+  const text = "Marée 🌊 basse";
+  const size = 155;
+  const outcomes = await Promise.all(
+    Array.from({ length: 2 * size }, async (_, place) => {
+      const model = `${place % 2 ? "cut" : "end"}/${place >> 1}`;
+      return { model, ...(await outcome(ask(model, { attempts: 1 }))) };
+    }),
+  );
+  for (const { model, text: sent, failure } of outcomes) {
+    assert.ok(text.startsWith(sent) && !sent.includes("\ufffd"), model);
+    if (failure === null) assert.equal(sent, text, model);
+    else assert.deepEqual([failure.text, failure.partial.verdict.complete], [sent, false], model);
+  }
+  assert.ok(outcomes.some(({ failure }) => failure === null) && outcomes.some(({ text }) => text === ""));
+});
+
+test("a compressed body is read as it comes, and its cut is a cut", PATIENCE, async () => {
+  assert.equal((await ask("gzip").done).text, "Marée 🌊 basse");
+  const { failure } = await failureOf("gzip-cut", { attempts: 1 });
+  assert.equal(failure.code, "connection_lost");
 });
 
 test("the caller's own time does not count", PATIENCE, async () => {
@@ -230,6 +271,7 @@ test("a failure that the provider reports is an error with its words", PATIENCE,
 
 test("what is no event stream is an error or an answer, never silence", PATIENCE, async () => {
   assert.equal((await failureOf("html")).failure.code, "content_type");
+  assert.equal((await failureOf("nothing", { attempts: 1 })).failure.code, "ended_early");
   assert.equal((await failureOf("garbage")).failure.code, "protocol");
   assert.equal((await failureOf("broken-http", { attempts: 1 })).failure.code, "connection_lost");
   const whole = await ask("whole").done;
@@ -340,6 +382,8 @@ test("wrong arguments are refused before any network", () => {
     [{ baseURL: "file:///etc" }, /absolute/],
     [{ apiKey: "sk-or\u2026" }, /character/],
     [{ headers: { "x-y": "a\nb" } }, /header/],
+    [{ headers: { Authorization: `Bearer ${KEY}` } }, /use apiKey/],
+    [{ headers: [["content-type", "text/plain"]] }, /headers/],
     [{ seed: 1n }, /no JSON/],
     [{ fetch: "fetch" }, /fetch/],
   ]) {
@@ -365,9 +409,17 @@ test("the environment's key is for openrouter.ai alone, and a key is in no text"
 });
 
 test("the body asks for a stream with usage, and carries the caller's parameters", PATIENCE, async () => {
-  let sent;
-  const fetch = (_, { body }) => Promise.reject((sent = JSON.parse(body)) && new TypeError("not now"));
-  await outcome(ask("any", { fetch, attempts: 1, temperature: 0.2, provider: { order: ["deepinfra"] } }));
+  let sent, fields;
+  const fetch = (_, { body, headers }) => {
+    [sent, fields] = [JSON.parse(body), Object.fromEntries(headers)];
+    return Promise.reject(new TypeError("not now"));
+  };
+  const headers = { "X-OpenRouter-Title": "Tides" };
+  await outcome(ask("any", { fetch, headers, attempts: 1, temperature: 0.2, provider: { order: ["deepinfra"] } }));
+  assert.deepEqual(fields, {
+    ...{ accept: "text/event-stream", "accept-encoding": "identity", "content-type": "application/json" },
+    "x-openrouter-title": "Tides",
+  });
   assert.deepEqual(sent, {
     ...{ model: "any", messages, temperature: 0.2, provider: { order: ["deepinfra"] } },
     ...{ stream: true, stream_options: { include_usage: true } },

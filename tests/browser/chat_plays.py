@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,12 @@ WHOLE = {
     "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
 }
 AGAIN = play(*answer("Low", " water"))
+CUT_ANYWHERE = (
+    ACCENTED + b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+)
+EMPTY_CALL = Event(
+    {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": ""}}]}}]}
+)
 
 
 def chunk(content: object, **choice: object) -> Event:
@@ -81,6 +88,10 @@ PLAYS: dict[str, Respond] = {
     "after-done": play(Say("Low"), Finish(), Body(DONE_AND_MORE), Silence()),
     "heartbeats": play(Heartbeats(math.inf, every=0.05)),
     "empty-deltas": play(*[act for _ in range(200) for act in (Role(), Stall(0.05))]),
+    "empty-calls": play(*[act for _ in range(200) for act in (EMPTY_CALL, Stall(0.05))]),
+    "flood": play(*[Body(b": x\n\n" * 2000)] * 100_000),
+    "blank-lines": play(*[act for _ in range(200) for act in (Body(b"\n"), Stall(0.05))]),
+    "steady": play(*[act for _ in range(30) for act in (Say("x"), Stall(0.05))], Finish(), Done()),
     "stall": play(Say("Low"), Heartbeats(math.inf, every=0.05)),
     "stall-empty-deltas": play(Say("Low"), *[act for _ in range(200) for act in (Role(), Stall(0.05))]),
     "silence": play(Comment(), Silence()),
@@ -97,6 +108,20 @@ PLAYS: dict[str, Respond] = {
     "payment": play(Status(402, {"error": {"code": 402, "message": "Insufficient credits"}})),
     "down": play(Status(502, "error code: 502")),
     "down-in-html": play(Status(502, b"<html><h1>Bad gateway</h1></html>", {"Content-Type": "text/html"})),
+    "drip": play(
+        Raw(b"HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n"),
+        *[act for _ in range(1000) for act in (Raw(b"x"), Stall(0.1))],
+    ),
+    "nothing": play(Status(200, b"", {"Content-Type": "text/event-stream"})),
+    "gzip": play(
+        Head(200, {"Content-Type": "text/event-stream", "Content-Encoding": "gzip"}),
+        Body(gzip.compress(CUT_ANYWHERE), (5, 30)),
+    ),
+    "gzip-cut": play(
+        Head(200, {"Content-Type": "text/event-stream", "Content-Encoding": "gzip"}),
+        Body(gzip.compress(ACCENTED)[:-12]),
+        Cut(),
+    ),
     "redirect": play(Status(307, b"", {"Location": "http://127.0.0.1:9/elsewhere"})),
     "error-first": in_turn(
         play(
@@ -185,7 +210,10 @@ PLAYS: dict[str, Respond] = {
 
 
 def respond(exchange: Exchange) -> None:
-    """Play what the model names: a play above, or an example body, `whole/NAME` or `bytewise/NAME`."""
+    """Play what the model names: a play above, or an example body, `whole/NAME` or `bytewise/NAME`.
+
+    `cut/N` breaks the connection after N bytes of an answer, `end/N` closes the body properly there.
+    """
     model = exchange.request.json()["model"]
     way, _, name = model.partition("/")
     if not name:
@@ -194,6 +222,9 @@ def respond(exchange: Exchange) -> None:
     if way == "echo":
         key = exchange.request.headers["Authorization"]
         exchange.reply(401, {"error": {"code": 401, "message": f"bad header: {key}"}})
+        return
+    if way in ("cut", "end"):
+        play(Body(CUT_ANYWHERE[: int(name)]), *([Cut()] if way == "cut" else []))(exchange)
         return
     body = (STREAMS / f"{name}.sse").read_bytes()
     replay(body, range(1, len(body)) if way == "bytewise" else ())(exchange)

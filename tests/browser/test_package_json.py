@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from browser.node_tools import MODULES, ROOT, node, npm_install, run
 
 import sseor
-from sseor.testing import Cut, Heartbeats, LoopbackServer, Say, answer, play
+from sseor.testing import Call, Cut, Done, Finish, Heartbeats, LoopbackServer, Say, answer, in_turn, play
 
 STRICT = (
     "--strict",
@@ -25,6 +27,14 @@ STRICT = (
     "--noUnusedParameters",
 )
 CHECKED = ("--noEmit", "--allowJs", "--checkJs", "--lib", "es2022,dom,dom.iterable", "--types", "")
+
+# What a program would ask of openrouter.ai, it asks of the loopback server.
+TO_THE_LOOPBACK = """
+const { fetch } = globalThis;
+const here = (url) => String(url).replace("https://openrouter.ai/api/v1", process.env.SSEOR_BASE_URL);
+globalThis.fetch = (url, options) => fetch(here(url), options);
+"""
+CALL = Call("tide_at", '{"port":"Brest"}', id="call_1")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,45 @@ def test_the_example_compiles_strictly_and_runs(project: Path) -> None:
         node("stream.js", cwd=project, SSEOR_BASE_URL=server.base_url)
 
 
+@pytest.mark.parametrize("page", ["README.md", "src/sseor/browser/README.md"])
+def test_the_programs_of_the_readmes_compile_and_run(project: Path, page: str) -> None:
+    """Each TypeScript block is a whole program: strict, and it prints the answer, after a tool call too."""
+    blocks = re.findall(r"^```ts\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    (project / "to_the_loopback.mjs").write_text(TO_THE_LOOPBACK)
+    names = [f"block{number}" for number in range(len(blocks))]
+    for name, block in zip(names, blocks, strict=True):
+        (project / f"{name}.ts").write_text(block)
+    assert tsc(project, *STRICT, "--types", "node", *[f"{name}.ts" for name in names]) == ""
+    for name, block in zip(names, blocks, strict=True):
+        answers = [play(Heartbeats(0.1), *answer("Low", " water"))]
+        if "tools" in block:
+            answers.insert(0, play(CALL, Finish("tool_calls"), Done()))
+        with LoopbackServer(in_turn(*answers)) as server:
+            program = ("--import", "./to_the_loopback.mjs", f"{name}.js")
+            printed = node(
+                *program, cwd=project, SSEOR_BASE_URL=server.base_url, OPENROUTER_API_KEY="sk-or-v1-test"
+            )
+        assert "Low water" in printed
+        sent = [request.json()["messages"] for request in server.requests]
+        assert [message["role"] for message in sent[-1]] == (
+            ["user", "assistant", "tool"] if "tools" in block else ["user"]
+        )
+        assert len(sent) == len(answers)
+
+
+@pytest.mark.usefixtures("project")
+def test_the_command_of_the_readme_installs_the_package(tmp_path: Path) -> None:
+    """A Python user gets the npm package from where pip has put it, as a copy."""
+    (command,) = re.findall(r"^    (npm install .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    (tmp_path / "package.json").write_text('{"name": "stranger", "private": true, "type": "module"}')
+    run("sh", "-c", command.replace("python", shlex.quote(sys.executable)), cwd=tmp_path)
+    installed = tmp_path / "node_modules" / "sseor"
+    assert not installed.is_symlink()
+    assert not (installed / "page.js").exists()
+    program = 'console.log(typeof (await import("sseor")).streamChat)'
+    assert node("--input-type=module", "--eval", program, cwd=tmp_path) == "function\n"
+
+
 def test_the_example_may_do_nothing_but_talk(project: Path) -> None:
     """Under Node's permission model, with the right to read its own files alone, the example streams all the same."""
     assert tsc(project, *STRICT, "--types", "node", "stream.ts") == ""
@@ -118,6 +167,34 @@ def test_the_declarations_are_those_of_the_modules(project: Path, tmp_path: Path
         lines.append(f"export const {name}Complete: keyof typeof {name}Declared = '' as keyof typeof {name};")
     (project / "agree.ts").write_text("\n".join(lines))
     assert tsc(project, "--strict", "--noEmit", "--allowJs", *STRICT[1:5], "agree.ts") == ""
+
+
+def test_messages_of_other_packages_fit(project: Path) -> None:
+    """Interfaces without an index signature, readonly arrays and our own type are messages; every event is narrowed."""
+    (project / "fits.ts").write_text(
+        """
+        import { streamChat, type ChatMessage } from "sseor";
+        interface Theirs { role: "user" | "assistant"; content: string }
+        const theirs: Theirs[] = [{ role: "user", content: "Hi" }];
+        const fixed = [{ role: "user", content: [{ type: "text", text: "Hi" }] }] as const;
+        const ours: ChatMessage[] = [{ role: "tool", tool_call_id: "a", content: "14:07" }];
+        export const streams = [theirs, fixed, ours].map((messages) => streamChat({ model: "m", messages }));
+        export function shown(event: import("sseor").ChatEvent): string | number | object | null {
+          switch (event.type) {
+            case "text": case "reasoning": return event.text;
+            case "toolCall": return event.arguments;
+            case "heartbeat": return event.waited;
+            case "usage": return event.usage.cost ?? null;
+            case "finish": return event.reason;
+            case "retry": return event.cause.retryAfter;
+            case "raw": return event.chunk;
+            case "error": return event.error.native;
+          }
+        }
+        """
+    )
+    for lib in ((), ("--lib", "es2022")):  # also where nothing of a browser is known
+        assert tsc(project, *STRICT, "--noEmit", "--types", "node", *lib, "fits.ts") == ""
 
 
 def test_wrong_programs_do_not_compile(project: Path) -> None:
