@@ -92,6 +92,7 @@ def test_the_shape_of_a_snapshot() -> None:
         "choices": [choice],
         "usage": {"prompt_tokens": 3},
         "records": [{"type": "step", "name": "two"}],
+        "restarted": None,
     }
 
 

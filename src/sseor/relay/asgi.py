@@ -17,6 +17,7 @@ from sseor.chat import codec
 from sseor.errors import ConfigError
 from sseor.relay.background import spawn
 from sseor.relay.files import PAGE, browser_files
+from sseor.relay.formats.openai import error_body
 from sseor.relay.origins import PREFLIGHT, Origins
 from sseor.relay.records import Relayed
 from sseor.relay.refusal import RefusedError
@@ -31,13 +32,19 @@ from sseor.relay.request import (
     route_of,
     start,
 )
-from sseor.relay.viewer import HEADERS
 
 if TYPE_CHECKING:
     from sseor.relay.relay import Relay
     from sseor.relay.viewer import Viewer
 
 __all__ = ["Answer", "Application", "Authorize", "Question"]
+
+NO_STREAM = "/streams/"
+"""Where a client asks for its stream that has none."""
+
+CHAT = "/chat/completions"
+BEGINNINGS = {"/streams": "sseor", CHAT: "openai"}
+"""The paths where streams are begun, and the format there."""
 
 STREAM = re.compile(r"/streams/([^/]+)(/stop)?")
 RETRY_AFTER = {429: "2", 503: "1"}
@@ -109,7 +116,8 @@ class Application:
         except ClientGoneError:
             return None
         except RefusedError as refusal:
-            body = codec.dumps({"error": {"code": refusal.code}})
+            of_openai = route_of(scope)[1] == CHAT
+            body = error_body(refusal) if of_openai else codec.dumps({"error": {"code": refusal.code}})
             headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **allowing}
             if refusal.status in RETRY_AFTER:
                 headers["Retry-After"] = RETRY_AFTER[refusal.status]
@@ -123,14 +131,17 @@ class Application:
         method = scope["method"]
         if method == "OPTIONS":
             await self._preflight(scope, send, allowing)
-        elif path == "/streams":
+        elif path in BEGINNINGS:
             _expect(method, "POST")
-            viewer = await self._begin(scope, receive)
+            viewer = await self._begin(scope, receive, BEGINNINGS[path])
             return viewer, {**allowing, "Location": f"{root}/streams/{viewer.tail.stream}"}
         elif (match := STREAM.fullmatch(path)) and match[2]:
             _expect(method, "POST")
             await self._relay.stop(match[1], owner=await self._owner(scope, match[1], "stop"))
             await respond(send, 204, allowing)
+        elif path == NO_STREAM:
+            _expect(method, "GET", "HEAD")
+            await respond(send, 204, {**allowing, "Cache-Control": "no-store"})
         elif match:
             _expect(method, "GET", "HEAD")
             return await self._reattach(scope, send, match[1], allowing)
@@ -155,12 +166,15 @@ class Application:
             raise RefusedError("forbidden" if action == "start" else "not_found")
         return found if isinstance(found, str) else None
 
-    async def _begin(self, scope: Scope, receive: Receive) -> Viewer:
+    async def _begin(self, scope: Scope, receive: Receive, usual_format: str) -> Viewer:
         owner = await self._owner(scope, "", "start") or ""
-        key, format_ = header(scope, b"idempotency-key"), _parameter(scope, "format") or "sseor"
+        key, format_ = header(scope, b"idempotency-key"), _parameter(scope, "format") or usual_format
         body = await read_json(scope, receive, self._relay.limits.max_body)
+        if usual_format == "openai" and body.get("stream") is not True:
+            raise RefusedError("not_streamed")
         stream = self._relay.new_id(owner, key or None)
-        if key and (viewer := await self._begun(stream, owner, format_)) is not None:
+        view = partial(self._relay.attach, stream, owner=owner, format=format_, question=body)
+        if key and (viewer := await _begun(view)) is not None:
             return viewer
         self._relay.check_room(owner)
         events = await self._events(Question(body, owner, scope))
@@ -169,16 +183,7 @@ class Application:
         except RefusedError as refusal:
             if refusal.code != "wrong_stream":  # begun meanwhile, by the same request sent twice
                 raise
-        return await self._relay.attach(stream, owner=owner, format=format_)
-
-    async def _begun(self, stream: str, owner: str, format_: str) -> Viewer | None:
-        """Return a viewer of the stream that this request has begun before, or None."""
-        try:
-            return await self._relay.attach(stream, owner=owner, format=format_)
-        except RefusedError as refusal:
-            if refusal.code == "not_found":
-                return None
-            raise
+        return await view()
 
     async def _events(self, question: Question) -> AsyncIterable[Relayed]:
         try:
@@ -225,6 +230,16 @@ class Application:
         await respond(send, 304 if known else 200, {**file.headers, **allowing}, body, with_body=with_body)
 
 
+async def _begun(view: Callable[[], Awaitable[Viewer]]) -> Viewer | None:
+    """Return a viewer of the stream that this request has begun before, or None."""
+    try:
+        return await view()
+    except RefusedError as refusal:
+        if refusal.code == "not_found":
+            return None
+        raise
+
+
 async def _show(viewer: Viewer, headers: dict[str, str], receive: Receive, send: Send) -> None:
     """Send what the viewer gives until it ends, or the client has gone."""
     # A scope and a task: a task group would take 1.1 KiB more for each idle connection.
@@ -254,7 +269,7 @@ async def _wait_for_end(receive: Receive, scope: anyio.CancelScope) -> None:
 
 
 def _stream_headers(viewer: Viewer, others: dict[str, str]) -> dict[str, str]:
-    return {**HEADERS, "X-Sseor-Stream": viewer.tail.stream, **others}
+    return {**viewer.headers, "X-Sseor-Stream": viewer.tail.stream, **others}
 
 
 def _expect(method: str, *allowed: str) -> None:

@@ -16,7 +16,7 @@ from sseor.errors import (
     StatusError,
 )
 
-__all__ = ["code_of"]
+__all__ = ["MEANINGS", "code_of", "meaning_of"]
 
 # The first class that fits decides, so that a stall, which is also a cut, has a code of its own.
 CODES: tuple[tuple[type[Exception], str], ...] = (
@@ -40,6 +40,33 @@ WORDS = {
     **dict.fromkeys(("provider_overloaded", "overloaded_error", "temporarily_unavailable"), "unavailable"),
 }
 
+MEANINGS = {
+    "unreachable": "no connection to the provider",
+    "unauthorized": "the provider refused the server's key",
+    "no_credit": "the provider's account is empty",
+    "rate_limited": "too many requests at the provider",
+    "unavailable": "the provider is overloaded or down",
+    "refused": "the provider refused the request or knows no such model",
+    "moderated": "refused for its content",
+    "protocol": "the provider broke the format",
+    "cut": "the answer was cut short",
+    "stalled": "the provider stopped making progress",
+    "deadline": "the whole time for the answer is over",
+    "generation": "the provider failed while it answered",
+    "too_large": "too long",
+    "internal": "the server failed",
+    "cancelled": "the answer was stopped",
+    "interrupted": "the server lost the answer",
+    "bad_request": "the request is not what is taken here",
+    "not_streamed": "only streams are given here: say stream: true",
+    "forbidden": "this may not be begun by you",
+    "not_found": "there is no such thing, or it is not yours",
+    "method_not_allowed": "the method is not one of this path",
+    "unsupported_media_type": "the body must be application/json",
+    "too_many": "too many streams at once: ask again later",
+    "draining": "the server is shutting down: ask again",
+}
+
 ProviderError: TypeAlias = StatusError | GenerationError
 
 
@@ -48,6 +75,11 @@ def code_of(error: BaseException) -> str:
     if isinstance(error, (StatusError, GenerationError)):
         return _provider_code(error)
     return next((code for kind, code in CODES if isinstance(error, kind)), "internal")
+
+
+def meaning_of(code: str) -> str:
+    """Return what a code means; the code itself for one of an application's own."""
+    return MEANINGS.get(code, code)
 
 
 def _provider_code(error: ProviderError) -> str:

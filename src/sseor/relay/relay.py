@@ -10,6 +10,7 @@ import re
 import secrets
 import weakref
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +20,8 @@ from sseor.errors import ConfigError
 from sseor.relay import records
 from sseor.relay.asgi import Application
 from sseor.relay.background import spawn
-from sseor.relay.formats import format_named
+from sseor.relay.formats import check_format, format_headers, open_format
+from sseor.relay.forwarding import Forwarding
 from sseor.relay.limits import Limits
 from sseor.relay.log import FullError, StreamExistsError
 from sseor.relay.memory import MemoryLog
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from sseor.relay.records import Relayed
     from sseor.relay.tail import Tail
 
-__all__ = ["Forwarding", "Relay"]
+__all__ = ["Relay"]
 
 STREAM_ID = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)
 EVENT_ID = re.compile(r"([a-z0-9]{1,16})\.(0|[1-9][0-9]{0,14})", re.ASCII)
@@ -131,31 +133,43 @@ class Relay:
         owner: str | None = "",
         after: str = "",
         format: str = "sseor",  # noqa: A002
+        question: Mapping[str, Any] | None = None,
     ) -> Viewer:
         """Return a viewer that begins after the event ID `after`; owner None stands for any.
 
+        Only `sseor` knows event IDs: in other formats a viewer begins where the answer does. `question` is the body
+        that was posted, of which some formats repeat a part.
+
         RefusedError: `not_found`, also when it is another's; `bad_event_id`, `wrong_stream`, `too_many`, `draining`.
         """
-        writing = format_named(format)
-        generation, number = _place(after)
+        check_format(format)
+        generation, number = _place(after if format == "sseor" else "")
         if self._closing:
             raise RefusedError("draining")
         await self._check_owner(stream, owner)
         self._check_viewers(owner or "")
-        return await self._view(self._log, stream, generation, number, writing, owner or "")
+        tail = await self._follow(self._log, stream, generation, number)
+        return self._view(self._log, tail, number, open_format(format, tail, question), owner or "")
 
     async def stop(self, stream: str, *, owner: str | None = "") -> None:
         """Cancel a stream; nothing happens when it has ended. RefusedError: `not_found`, also when it is another's."""
         await self._check_owner(stream, owner)
         await self._log.cancel(stream)
 
-    def forward(self, events: AsyncIterable[Relayed], *, format: str = "sseor") -> Forwarding:  # noqa: A002
+    def forward(
+        self,
+        events: AsyncIterable[Relayed],
+        *,
+        format: str = "sseor",  # noqa: A002
+        question: Mapping[str, Any] | None = None,
+    ) -> Forwarding:
         """Return the bytes of a stream for one viewer, as an async iterator; it is cancelled when the viewer leaves.
 
         Nothing is read before the first bytes are asked for. RefusedError: there is no room.
         """
         self.check_room()
-        return Forwarding(self, events, format_named(format))
+        begin = partial(self._begin_forwarding, events, check_format(format), question)
+        return Forwarding(begin, format_headers(format))
 
     def asgi(
         self,
@@ -201,11 +215,13 @@ class Relay:
     ) -> None:
         await self.aclose()
 
-    async def begin_forwarding(self, events: AsyncIterable[Relayed], writing: Format) -> Viewer:
-        """Begin to read `events` for one viewer alone, who takes the stream along when it leaves."""
+    async def _begin_forwarding(
+        self, events: AsyncIterable[Relayed], name: str, question: Mapping[str, Any] | None
+    ) -> Viewer:
         run = self._run(events, MemoryLog(), self.new_id(), "", None)
         await self._begin(run)
-        return await self._view(run.log, run.stream, None, 0, writing, "", run)
+        tail = await self._follow(run.log, run.stream, None, 0)
+        return self._view(run.log, tail, 0, open_format(name, tail, question), "", run)
 
     def _run(
         self, events: AsyncIterable[Relayed], log: Log, stream: str, owner: str, grace: float | None
@@ -239,24 +255,20 @@ class Relay:
         if found is None or owner not in (None, found):
             raise RefusedError("not_found")
 
-    async def _view(
-        self,
-        log: Log,
-        stream: str,
-        generation: str | None,
-        number: int,
-        writing: Format,
-        owner: str,
-        own_run: Run | None = None,
-    ) -> Viewer:
+    async def _follow(self, log: Log, stream: str, generation: str | None, number: int) -> Tail:
         tail = await log.follow(stream)
         if tail is None:
             raise RefusedError("not_found")
         if number > tail.last or generation not in (None, tail.generation):
             log.unfollow(tail)
             raise RefusedError("wrong_stream")
+        return tail
 
-        viewer = Viewer(tail, number, writing, self._left, log=log, owner=owner, run=own_run)
+    def _view(
+        self, log: Log, tail: Tail, number: int, writing: Format, owner: str, own_run: Run | None = None
+    ) -> Viewer:
+        place = number if writing.resumes else tail.void
+        viewer = Viewer(tail, place, writing, self._left, log=log, owner=owner, run=own_run)
         self._viewers.add(viewer)
         self._viewers_of[owner] += 1
         if not self._looking:
@@ -301,29 +313,6 @@ class Relay:
             self._quiet[tail] = (tail.last, quiet)
             if number % AT_ONCE == AT_ONCE - 1:
                 await anyio.lowlevel.checkpoint()
-
-
-class Forwarding:
-    """The bytes of one stream, for one viewer: an async iterator."""
-
-    def __init__(self, relay: Relay, events: AsyncIterable[Relayed], writing: Format) -> None:
-        self._relay = relay
-        self._events = events
-        self._writing = writing
-        self._viewer: Viewer | None = None
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._viewer is None:
-            self._viewer = await self._relay.begin_forwarding(self._events, self._writing)
-        return await anext(self._viewer)
-
-    async def aclose(self) -> None:
-        """Stop the stream."""
-        if self._viewer is not None:
-            self._viewer.leave()
 
 
 def _place(after: str) -> tuple[str | None, int]:

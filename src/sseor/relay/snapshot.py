@@ -59,9 +59,10 @@ class Snapshot:
     """The state of a stream after the records that were folded into it."""
 
     def __init__(self) -> None:
-        self._clear()
+        self._clear(None)
 
-    def _clear(self) -> None:
+    def _clear(self, restarted: Mapping[str, Any] | None) -> None:
+        self._restarted = restarted
         self._choices: dict[int, _Choice] = {}
         self._usage: dict[str, Any] | None = None
         self._records: dict[str, Mapping[str, Any]] = {}
@@ -73,7 +74,9 @@ class Snapshot:
                 self._choice(record).texts[name].append(record["text"])
             case "tool_delta":
                 call = self._choice(record).call(record["index"])
-                call.update({name: record[name] for name in ("id", "name") if name in record})
+                call["id"] = record.get("id", call["id"])
+                if (piece := record.get("name", "")) != call["name"]:
+                    call["name"] += piece
                 call["arguments"] += record["arguments"]
             case "tool_call":
                 call = self._choice(record).call(record["index"])
@@ -90,9 +93,9 @@ class Snapshot:
             case "usage":
                 self._usage = {name: value for name, value in record.items() if name != "type"}
             case "restarted":
-                self._clear()
+                self._clear({name: value for name, value in record.items() if name != "type"})
             case "snapshot":
-                self._clear()
+                self._clear(record.get("restarted"))
                 self._choices = {state["choice"]: _Choice(state) for state in record["choices"]}
                 self._usage = record["usage"]
                 self._records = {own["type"]: own for own in record["records"]}
@@ -117,4 +120,5 @@ class Snapshot:
             "choices": [choice.to_dict(number) for number, choice in sorted(self._choices.items())],
             "usage": self._usage,
             "records": list(self._records.values()),
+            "restarted": self._restarted,
         }

@@ -6,6 +6,7 @@ that a slow one costs nothing but its place: when that has been folded, it gets 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -16,7 +17,11 @@ from sseor.relay.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
+    from sseor.relay.formats.shared import Latest
+
 __all__ = ["Batch", "Tail", "payload_of"]
+
+RESTARTED = b'{"type":"restarted",'
 
 WRITE = 64 * 1024
 """Bytes in one write, unless a single event is larger."""
@@ -38,10 +43,13 @@ class Tail:
     ) -> None:
         self.stream = stream
         self.generation = generation
+        self.created = int(time.time())
         self.ended = False
         self.is_cut = False
         self.beats = 0
         self.last = 0
+        self.void = 0  # the number of the last restart: what came before is void
+        self.encoded: dict[str, Latest] = {}  # by format, what its viewers share
         self._head = b"id: %b." % generation.encode()
         self._max_records = max_records
         self._max_bytes = max_bytes
@@ -72,6 +80,8 @@ class Tail:
         """Give the next records, as `encode` wrote them, their numbers, and wake all who wait."""
         for record in records:
             self.last += 1
+            if record.startswith(RESTARTED):
+                self.void = self.last
             block = b"%b%d\ndata: %b\n\n" % (self._head, self.last, record)
             self._blocks.append(block)
             self._block_bytes += len(block)

@@ -17,22 +17,14 @@ if TYPE_CHECKING:
     from sseor.relay.run import Run
     from sseor.relay.tail import Tail
 
-__all__ = ["HEADERS", "Viewer"]
-
-HEADERS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-}
-"""The headers of an answer that a viewer's bytes are the body of."""
+__all__ = ["Viewer"]
 
 
 class Viewer:
     """Gives whole events, the first bytes at once; ends after the terminal record, or when it is told to leave.
 
-    It keeps its place in the stream and nothing else: one that is slow holds up nobody. `run` is the run that serves
-    this viewer alone.
+    It keeps its place in the stream and nothing else: one that is slow holds up nobody. `headers` go with an answer
+    that has its bytes as the body. `run` is the run that serves this viewer alone.
     """
 
     __slots__ = (
@@ -43,6 +35,7 @@ class Viewer:
         "_place",
         "_scope",
         "_writing",
+        "headers",
         "log",
         "owner",
         "run",
@@ -62,6 +55,7 @@ class Viewer:
         run: Run | None = None,
     ) -> None:
         self.tail = tail
+        self.headers = writing.headers
         self.log = log
         self.owner = owner
         self.run = run
@@ -106,7 +100,9 @@ class Viewer:
         except BaseException:
             self.leave()
             raise
-        if not data or self._left:
+        if self._left or not (data or self.tail.ended):
+            data = self._writing.cut()
+        if not data:
             self.leave()
             raise StopAsyncIteration
         self.sending_since = anyio.current_time()
