@@ -111,18 +111,50 @@ for number in range({STREAMS // PROCESSES}):
 """
 
 
-def test_four_processes_lose_none_of_ten_thousand_streams(tmp_path: Path) -> None:
+REAL_STREAMS = int(os.environ.get("SSEOR_STREAMS", "400"))
+"""Streams that are really read; 10 000 take a few minutes."""
+
+READER = f"""
+import sys
+import anyio
+import sseor
+from sseor.testing import LoopbackServer, answer, play
+
+async def main():
+    log = sseor.MetricsLog(sys.argv[1])
+    with LoopbackServer(play(*answer("Low", " water"))) as server:
+        async with sseor.AsyncClient(api_key="none", base_url=server.base_url, metrics=log) as client:
+            async def ask(share):
+                for number in share:
+                    model = f"{{sys.argv[2]}}-{{number}}"
+                    async with client.stream(model=model, messages=[{{"role": "user", "content": "Hi"}}]) as stream:
+                        async for _ in stream:
+                            pass
+            async with anyio.create_task_group() as group:
+                for first in range(8):
+                    group.start_soon(ask, range(first, {REAL_STREAMS // PROCESSES}, 8))
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "streams", "column"), [(PROGRAM, STREAMS, "model"), (READER, REAL_STREAMS, "model_asked")]
+)
+def test_four_processes_lose_none_of_ten_thousand_streams(
+    program: str, streams: int, column: str, tmp_path: Path
+) -> None:
     """Four programs that write at once, and end without closing the log, have every stream in the file once."""
     path = tmp_path / "m"
     environment = {**os.environ, "PYTHONPATH": "tests"}
     children = [
-        subprocess.Popen([sys.executable, "-c", PROGRAM, str(path), str(number)], env=environment)
+        subprocess.Popen([sys.executable, "-c", program, str(path), str(number)], env=environment)
         for number in range(PROCESSES)
     ]
-    assert [child.wait(120) for child in children] == [0] * PROCESSES
-    found = [model for (model,) in rows(path, "model")]
-    expected = {f"{child}-{number}" for child in range(PROCESSES) for number in range(STREAMS // PROCESSES)}
-    assert len(found) == STREAMS
+    assert [child.wait(600) for child in children] == [0] * PROCESSES
+    found = [model for (model,) in rows(path, column)]
+    expected = {f"{child}-{number}" for child in range(PROCESSES) for number in range(streams // PROCESSES)}
+    assert len(found) == streams
     assert set(found) == expected
 
 
