@@ -84,6 +84,40 @@ FAIL, CUT, LATE, CRASH = Verdict.FAIL, Verdict.CUT, Verdict.LATE, Verdict.CRASH
         (toys.NoColonIgnored, FAIL, "data/empty-no-colon"),
         (toys.SplitAtEachColon, FAIL, "fields/first-colon"),
         (toys.ColonSpaceNeeded, FAIL, "fields/no-space"),
+        (toys.PendingLfForgotten, CUT, "line-ends/crlf"),
+        (toys.BomOfFirstReadOnly, CUT, "bom/removed"),
+        (toys.BomsRemoved, FAIL, "bom/in-data"),
+        (toys.ReadIsLine, CUT, "data/joined"),
+        (toys.ReadIsEvent, CUT, "data/joined"),
+        (toys.ReadIsEvent, FAIL, "end/no-blank-line"),
+        (toys.CommentsLast, FAIL, "comments/between-events"),
+        (toys.CommentsEndEvents, FAIL, "comments/between-data"),
+        (toys.CommentsStripped, FAIL, "comments/two-spaces"),
+        (toys.EachBadByteReplaced, FAIL, "utf-8/cut-three"),
+        (toys.EachBadByteReplaced, FAIL, "utf-8/table-of-unicode"),
+        (toys.BadRunsReplaced, FAIL, "utf-8/lone-continuation"),
+        (toys.BadRunsReplaced, FAIL, "utf-8/wrong-second-of-four"),
+        (toys.SurrogatesPass, FAIL, "utf-8/surrogate-pair"),
+        (toys.NulEndsId, FAIL, "id/nul-ignored"),
+        (toys.NulEmptiesId, FAIL, "id/nul-keeps-earlier"),
+        (toys.RetryOf32Bits, FAIL, "retry/above-32-bits"),
+        (toys.RetryByFloat, FAIL, "retry/exponent"),
+        (toys.RetryByInt, FAIL, "retry/minus"),
+        (toys.RetryByInt, FAIL, "retry/leading-space"),
+        (toys.RetryCut, FAIL, "retry/digits-then-letters"),
+        (toys.RetryOfEventsOnly, FAIL, "retry/no-event"),
+        (toys.RetryUnreadable, CRASH, "sizes/retry-of-5000-digits"),
+        (toys.FirstTypeWins, FAIL, "event/last-wins"),
+        (toys.TypesFolded, FAIL, "event/case-kept"),
+        (toys.NamesByTheirStart, FAIL, "fields/longer-name"),
+        (toys.NoColonIsData, FAIL, "fields/unknown-no-colon"),
+        (toys.BlanksAreBlankLine, FAIL, "line-ends/no-blank-line-spaces"),
+        (toys.DataOutlivesItsEvent, FAIL, "data/reset"),
+        (toys.DataJoinedByCrlf, FAIL, "data/joined"),
+        (toys.DataNormalised, FAIL, "data/unicode-stays"),
+        (toys.EqualEventsOnce, FAIL, "data/same-twice"),
+        (toys.DoneSwallowed, FAIL, "llm/done"),
+        (toys.ErrorsSwallowed, FAIL, "llm/error-event"),
         (toys.Held, LATE, "timing/one-not-held-for-two"),
         (toys.EmptyReadIsEnd, CUT, "line-ends/lf"),
         (toys.OneEventEachRead, FAIL, "llm/burst"),
@@ -103,12 +137,16 @@ def test_each_bug_is_caught_by_a_named_case(decoder: type, verdict: Verdict, nam
 
 
 def test_a_quadratic_decoder_is_slow() -> None:
-    """A decoder that looks at its whole buffer in each read is told apart from one that does not."""
-    result = judged("sizes/growth-long-line", toys.Quadratic)
-    assert result.verdict is Verdict.SLOW
-    assert result.finding is not None
-    assert "times the time" in result.finding.point
-    assert judged("sizes/growth-long-line", toys.Toy).verdict is Verdict.PASS
+    """A decoder that looks at all it has, in each read or at each line, is told apart from one that does not."""
+    for decoder, name in [
+        (toys.Quadratic, "sizes/growth-long-line"),
+        (toys.QuadraticData, "sizes/growth-many-lines"),
+    ]:
+        result = judged(name, decoder)
+        assert result.verdict is Verdict.SLOW
+        assert result.finding is not None
+        assert "times the time" in result.finding.point
+        assert judged(name, toys.Toy).verdict is Verdict.PASS
 
 
 def test_strict_utf_8_may_refuse_what_it_does_not_claim_to_mend() -> None:

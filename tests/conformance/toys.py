@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -469,6 +470,253 @@ class OneEventEachRead(Toy):
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         return super().feed(data)[:1]
+
+
+class PendingLfForgotten(Toy):
+    """Forgets at an empty read that an LF may belong to the CR before it."""
+
+    def lines(self, data: bytes) -> Iterator[bytes]:
+        self.after_cr = self.after_cr and bool(data)
+        yield from super().lines(data)
+
+
+class BomOfFirstReadOnly(Toy):
+    """Takes a BOM away if the first read brings it whole."""
+
+    def without_bom(self, data: bytes) -> bytes:
+        first, self.start = self.start is not None, None
+        return data.removeprefix(b"\xef\xbb\xbf") if first else data
+
+
+class BomsRemoved(Toy):
+    """Takes every BOM away, wherever it stands."""
+
+    def text(self, line: bytes) -> str:
+        return super().text(line).replace("\ufeff", "")
+
+
+class ReadIsLine(Toy):
+    """Takes the end of a read for the end of a line."""
+
+    def lines(self, data: bytes) -> Iterator[bytes]:
+        yield from super().lines(data)
+        if self.parts:
+            yield b"".join(self.parts)
+            self.parts = []
+
+
+class ReadIsEvent(Toy):
+    """Gives out at the end of a read what there is of an event."""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        items = super().feed(data)
+        if self.data:
+            self.dispatch()
+        return items
+
+
+class CommentsLast(Toy):
+    """Gives out the comments of a read behind its events."""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        return sorted(super().feed(data), key=lambda item: "comment" in item)
+
+
+class CommentsEndEvents(Toy):
+    """Takes a comment for the end of an event."""
+
+    def comment(self, text: str) -> None:
+        self.dispatch()
+        super().comment(text)
+
+
+class CommentsStripped(Toy):
+    """Takes the blanks around a comment away."""
+
+    def comment(self, text: str) -> None:
+        super().comment(text.strip())
+
+
+class EachBadByteReplaced(Toy):
+    """Replaces each byte that is no UTF-8, where a maximal subpart becomes one U+FFFD."""
+
+    def text(self, line: bytes) -> str:
+        return "".join(
+            "\ufffd" if "\udc80" <= char <= "\udcff" else char
+            for char in line.decode("utf-8", "surrogateescape")
+        )
+
+
+class BadRunsReplaced(Toy):
+    """Replaces a run of bad bytes by one U+FFFD."""
+
+    def text(self, line: bytes) -> str:
+        return re.sub("\ufffd+", "\ufffd", super().text(line))
+
+
+class SurrogatesPass(Toy):
+    """Lets the UTF-8 of surrogates pass, two of which make a character."""
+
+    def text(self, line: bytes) -> str:
+        try:
+            text = line.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return super().text(line)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class NulEndsId(Toy):
+    """Takes an ID up to its NUL."""
+
+    def take_id(self, value: str) -> None:
+        super().take_id(value.partition("\0")[0])
+
+
+class NulEmptiesId(Toy):
+    """Takes an ID with NUL for an empty one."""
+
+    def take_id(self, value: str) -> None:
+        super().take_id("" if "\0" in value else value)
+
+
+class RetryOf32Bits(Toy):
+    """Keeps a reconnection time in 32 bits."""
+
+    def take_retry(self, value: str) -> None:
+        super().take_retry(value)
+        if self.reconnection_time is not None:
+            self.reconnection_time &= 0xFFFFFFFF
+
+
+class RetryByFloat(Toy):
+    """Takes for a reconnection time whatever `float` takes."""
+
+    def take_retry(self, value: str) -> None:
+        try:
+            self.reconnection_time = int(float(value))
+        except (ValueError, OverflowError):
+            return
+
+
+class RetryCut(Toy):
+    """Takes the digits at the start of a retry."""
+
+    def take_retry(self, value: str) -> None:
+        super().take_retry(re.match("[0-9]*", value).group())  # type: ignore[union-attr] # it always fits
+
+
+class RetryOfEventsOnly(Toy):
+    """Has a reconnection time only from blocks with data."""
+
+    before: int | None = None
+
+    def dispatch(self) -> None:
+        if not self.data:
+            self.reconnection_time = self.before
+        self.before = self.reconnection_time
+        super().dispatch()
+
+
+class RetryUnreadable(Toy):
+    """Fails at a retry of many digits."""
+
+    def take_retry(self, value: str) -> None:
+        if value.isascii() and value.isdigit():
+            self.reconnection_time = int(value)
+
+
+class FirstTypeWins(Toy):
+    """Keeps the first type of a block."""
+
+    def field(self, name: str, value: str) -> None:
+        if name != "event" or not self.type:
+            super().field(name, value)
+
+
+class TypesFolded(Toy):
+    """Takes types for lower case."""
+
+    def field(self, name: str, value: str) -> None:
+        super().field(name, value.lower() if name == "event" else value)
+
+
+class NamesByTheirStart(Toy):
+    """Takes every name that begins with data for data."""
+
+    def name(self, name: str) -> str:
+        return "data" if name.startswith("data") else name
+
+
+class NoColonIsData(Toy):
+    """Takes a line without colon for data."""
+
+    def line(self, line: bytes) -> None:
+        super().line(line if not line or b":" in line else b"data:" + line)
+
+
+class BlanksAreBlankLine(Toy):
+    """Takes a line of spaces for a blank line."""
+
+    def line(self, line: bytes) -> None:
+        super().line(line if line.strip() else b"")
+
+
+class DataOutlivesItsEvent(Toy):
+    """Keeps the data for the next event."""
+
+    def reset(self) -> None:
+        self.type = ""
+
+
+class DataJoinedByCrlf(Toy):
+    """Joins the lines of data with CRLF."""
+
+    def joined(self) -> str:
+        return "\r\n".join(self.data)
+
+
+class DataNormalised(Toy):
+    """Normalises its text."""
+
+    def joined(self) -> str:
+        return unicodedata.normalize("NFC", super().joined())
+
+
+class EqualEventsOnce(Toy):
+    """Gives out the second of two equal events no more."""
+
+    last = None
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        fresh = []
+        for item in super().feed(data):
+            if item != self.last:
+                fresh.append(item)
+            self.last = item
+        return fresh
+
+
+class DoneSwallowed(Toy):
+    """Keeps [DONE] to itself."""
+
+    def has_event(self) -> bool:
+        return super().has_event() and self.data != ["[DONE]"]
+
+
+class ErrorsSwallowed(Toy):
+    """Keeps events of the type error to itself."""
+
+    def has_event(self) -> bool:
+        return super().has_event() and self.type != "error"
+
+
+class QuadraticData(Toy):
+    """Joins the data anew at each line."""
+
+    def field(self, name: str, value: str) -> None:
+        super().field(name, value)
+        if name == "data" and len(self.data) > 1:
+            self.data = ["\n".join(self.data)]
 
 
 class Quadratic(Toy):
