@@ -152,6 +152,15 @@ async def test_a_question_sent_twice_is_answered_once() -> None:
     assert (refused.status, refused.code) == (400, "bad_request")
 
 
+async def test_a_question_in_an_unknown_format_begins_nothing() -> None:
+    """It is refused before the application is asked, for an answer that nobody can read costs as much."""
+    source = whole("a")
+    reply = await asked(relaying(source), query="format=xml")
+    assert (reply.status, reply.code) == (400, "bad_request")
+    await anyio.wait_all_tasks_blocked()
+    assert not source.begun
+
+
 async def test_room_that_is_taken_while_an_answer_is_sought() -> None:
     """Of two questions that come at once only one begins where there is room for one; the other is told to wait."""
     sources = [Source(), Source()]

@@ -17,6 +17,7 @@ from sseor.chat import codec
 from sseor.errors import ConfigError
 from sseor.relay.background import spawn
 from sseor.relay.files import PAGE, browser_files
+from sseor.relay.formats import check_format
 from sseor.relay.formats.openai import error_body
 from sseor.relay.origins import PREFLIGHT, Origins
 from sseor.relay.records import Relayed
@@ -168,7 +169,8 @@ class Application:
 
     async def _begin(self, scope: Scope, receive: Receive, usual_format: str) -> Viewer:
         owner = await self._owner(scope, "", "start") or ""
-        key, format_ = header(scope, b"idempotency-key"), _parameter(scope, "format") or usual_format
+        key = header(scope, b"idempotency-key")
+        format_ = check_format(_parameter(scope, "format") or usual_format)
         body = await read_json(scope, receive, self._relay.limits.max_body)
         if usual_format == "openai" and body.get("stream") is not True:
             raise RefusedError("not_streamed")
