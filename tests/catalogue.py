@@ -173,17 +173,21 @@ def watch(
     lens: Callable[[Any], Any] = lambda stream: stream,
     think: float = 0.0,
     without_logs_of: str = "-",
+    parameters: dict[str, Any] | None = None,
     **options: Any,
 ) -> Seen:
-    """Read one stream from `base_url` as `look_at` does; `think` is the caller's own time after each item."""
+    """Read one stream from `base_url` as `look_at` does; `think` is the caller's own time after each item.
+
+    `parameters` are those of the stream, `options` those of the client.
+    """
     seen = Seen()
+    asked = {"model": "m", "messages": PROMPT, **(parameters or {})}
     options = {"api_key": key, "retries": retrying(1), "timeouts": PATIENT, **options}
-    began = time.monotonic()
     with logged(seen.log):
         if shell == "threads":
-            _watch_in_thread(seen, dict(options, base_url=base_url), server, lens, think)
+            _watch_in_thread(seen, dict(options, base_url=base_url), asked, server, lens, think)
         else:
-            arguments = (seen, dict(options, base_url=base_url), server, lens, think, began)
+            arguments = (seen, dict(options, base_url=base_url), asked, server, lens, think)
             anyio.run(_watch_async, *arguments, backend=shell)
     seen.log = [record for record in seen.log if not record.startswith(without_logs_of)]
     check(seen, key)
@@ -191,10 +195,15 @@ def watch(
 
 
 def _watch_in_thread(
-    seen: Seen, options: dict[str, Any], server: LoopbackServer | None, lens: Any, think: float
+    seen: Seen,
+    options: dict[str, Any],
+    asked: dict[str, Any],
+    server: LoopbackServer | None,
+    lens: Any,
+    think: float,
 ) -> None:
     with sseor.Client(**options) as client:
-        stream = client.stream(model="m", messages=PROMPT)
+        stream = client.stream(**asked)
         reader = iter(lens(stream))
         began = time.monotonic()
         try:
@@ -213,10 +222,15 @@ def _watch_in_thread(
 
 
 async def _watch_async(
-    seen: Seen, options: dict[str, Any], server: LoopbackServer | None, lens: Any, think: float, began: float
+    seen: Seen,
+    options: dict[str, Any],
+    asked: dict[str, Any],
+    server: LoopbackServer | None,
+    lens: Any,
+    think: float,
 ) -> None:
     async with sseor.AsyncClient(**options) as client:
-        stream = client.stream(model="m", messages=PROMPT)
+        stream = client.stream(**asked)
         reader = aiter(lens(stream))
         began = time.monotonic()
         try:

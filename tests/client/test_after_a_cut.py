@@ -13,8 +13,6 @@ from shells import KEY, SHELLS, read
 import sseor
 from sseor.errors import (
     ConnectionLostError,
-    EndedEarlyError,
-    GenerationError,
     MisuseError,
     ResumeError,
     StallError,
@@ -22,7 +20,6 @@ from sseor.errors import (
 )
 from sseor.testing import (
     Call,
-    Comment,
     Cut,
     Done,
     Exchange,
@@ -31,7 +28,6 @@ from sseor.testing import (
     Generation,
     LoopbackServer,
     Reply,
-    Reset,
     Role,
     Say,
     Silence,
@@ -101,50 +97,6 @@ def ask(shell: str, upstream: Upstream, *, on_cut: str = "resume", **options: An
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize(
-    "by", [Cut(), Reset(), Fail(502, "down"), Silence()], ids=["fin", "rst", "failure", "stall"]
-)
-def test_a_cut_answer_goes_on_where_it_stopped(shell: str, by: Any) -> None:
-    """Whatever cuts it, the partial is sent back, and the caller gets one text, each character once."""
-    if isinstance(by, Reset):
-        by = _Both(
-            Comment(), sseor.testing.Stall(0.2), Reset()
-        )  # a reset takes what was not read yet with it
-    upstream = Upstream(cut(TRUTH[:30], TRUTH[30:AT], by=by), answer(TRUTH[AT:90], TRUTH[90:]))
-    outcome = ask(shell, upstream, timeouts=sseor.Timeouts(stall=0.5))
-    assert outcome.error is None
-    assert outcome.text == outcome.completion.text == TRUTH
-    assert upstream.last_messages[1] == {"role": "assistant", "content": TRUTH[:AT]}
-    (resumed,) = outcome.of(sseor.Resumed)
-    assert resumed.attempt == 2
-    assert isinstance(resumed.cause, (ConnectionLostError, EndedEarlyError, GenerationError, StallError))
-    kinds = [type(item) for item in outcome.items if not isinstance(item, sseor.Heartbeat)]
-    assert kinds.index(sseor.Retrying) < kinds.index(sseor.Resumed)
-    completion = outcome.completion
-    assert completion.verdict.complete
-    assert not completion.verdict.doubtful_seams
-    assert [seam.position for seam in completion.verdict.seams] == [AT]
-    assert [generation.finish_reason in (None, "error") for generation in completion.generations] == [
-        True,
-        False,
-    ]
-    assert [item.reason for item in outcome.of(sseor.Finished)] == ["stop"]
-    assert not completion.verdict.saw_usage  # the first generation never reported any
-
-
-class _Both:
-    """Several acts as one."""
-
-    def __init__(self, *acts: Any) -> None:
-        self.acts = acts
-
-    def perform(self, reply: Reply) -> None:
-        """Perform them in turn."""
-        for act in self.acts:
-            act.perform(reply)
-
-
-@pytest.mark.parametrize("shell", SHELLS)
 def test_by_default_a_cut_is_an_error_and_nothing_is_sent_again(shell: str) -> None:
     """Without being asked to, nothing is resumed: the partial is in the error."""
     upstream = Upstream(cut(TRUTH[:AT]), answer(TRUTH[AT:]))
@@ -152,43 +104,6 @@ def test_by_default_a_cut_is_an_error_and_nothing_is_sent_again(shell: str) -> N
     assert isinstance(outcome.error, ConnectionLostError)
     assert partial_of(outcome).text == TRUTH[:AT]
     assert len(upstream.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "repeated",
-    [
-        TRUTH[AT - 20 : AT],  # the last words
-        TRUTH[:AT],  # the answer starts over, and goes on the same
-        "Sure, continuing from there: " + TRUTH[AT - 25 : AT],  # a preamble and the last words
-    ],
-)
-def test_what_a_continuation_repeats_is_left_out(repeated: str) -> None:
-    """A repeated tail, a repeated beginning and a preamble never reach the caller."""
-    upstream = Upstream(cut(TRUTH[:AT]), answer(repeated[:10], repeated[10:] + TRUTH[AT:100], TRUTH[100:]))
-    outcome = ask("threads", upstream)
-    assert outcome.error is None
-    assert outcome.text == outcome.completion.text == TRUTH
-    (seam,) = outcome.completion.verdict.seams
-    assert seam.removed >= 12
-
-
-def test_a_seam_that_is_not_certain_is_flagged() -> None:
-    """A few repeated characters may be meant: they are kept, and the verdict says so."""
-    upstream = Upstream(cut(TRUTH[:AT]), answer(TRUTH[AT - 4 :]))
-    outcome = ask("threads", upstream)
-    assert outcome.text == TRUTH[:AT] + TRUTH[AT - 4 :]
-    assert outcome.completion.verdict.doubtful_seams
-
-
-def test_an_answer_that_starts_over_differently_is_not_doubled() -> None:
-    """A model that takes the prefill for a new question is asked by instruction, then given up; both texts are kept."""
-    other = TRUTH[:40] + "sun, and that is quite another story, told at another time."
-    upstream = Upstream(cut(TRUTH[:AT]), answer(other), answer(other))
-    outcome = ask("threads", upstream)
-    assert isinstance(outcome.error, ResumeError)
-    assert partial_of(outcome).text == outcome.text == TRUTH[:AT]
-    assert outcome.error.continuation.startswith(TRUTH[:40])
-    assert [message["role"] for message in upstream.last_messages] == ["user", "assistant", "user"]
 
 
 @pytest.mark.parametrize(
@@ -211,35 +126,6 @@ def test_a_model_that_refuses_a_prefill_gets_an_instruction(refusal: Any) -> Non
     assert roles == ["user", "assistant", "user", "user", "user"]
     assert TRUTH[AT - 20 : AT] in upstream.last_messages[2]["content"]
     assert upstream.requests[2]["messages"][-2] == {"role": "assistant", "content": TRUTH[:AT]}
-
-
-def test_a_refused_continuation_keeps_the_first_partial() -> None:
-    """A refusal of any other kind ends the stream, with the reason chained and every character kept."""
-    upstream = Upstream(cut(TRUTH[:AT]), (Status(403, {"error": {"code": 403, "message": "flagged"}}),))
-    outcome = ask("threads", upstream)
-    assert isinstance(outcome.error, ResumeError)
-    assert isinstance(outcome.error.__cause__, StatusError)
-    assert partial_of(outcome).text == TRUTH[:AT]
-    assert outcome.error.attempts == 2
-
-
-def test_it_is_resumed_again_and_again_while_it_makes_progress() -> None:
-    """Each continuation that brought text starts the count of attempts anew."""
-    pieces = [TRUTH[at : at + 18] for at in range(0, len(TRUTH), 18)]
-    upstream = Upstream(*(cut(piece) for piece in pieces[:-1]), answer(pieces[-1]))
-    outcome = ask("threads", upstream, retries=sseor.RetryPolicy(attempts=2, base=0.0, max_attempts=20))
-    assert outcome.text == TRUTH
-    assert len(upstream.requests) == len(pieces)
-    assert [item.attempt for item in outcome.of(sseor.Resumed)] == list(range(2, len(pieces) + 1))
-
-
-def test_without_progress_it_gives_up_after_a_few_requests() -> None:
-    """Continuations that bring nothing are counted like any retry."""
-    upstream = Upstream(cut(TRUTH[:AT]), (Role(), Cut()))
-    outcome = ask("threads", upstream)
-    assert isinstance(outcome.error, ConnectionLostError)
-    assert partial_of(outcome).text == TRUTH[:AT]
-    assert len(upstream.requests) == 1 + POLICY.attempts
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -268,23 +262,6 @@ def test_arguments_that_cannot_be_meant(options: Any) -> None:
         client.stream(model=MODEL, messages=PROMPT, **options)
 
 
-def test_two_that_go_on_with_one_file(tmp_path: Path) -> None:
-    """The first has the file; the second is told, and sends nothing."""
-    file = tmp_path / "tides.json"
-    with LoopbackServer(cut_then_rest()) as server:
-        read("threads", server.base_url, parameters={"save_to": file})
-        with sseor.Client(base_url=server.base_url) as client:
-            with client.resume(file) as first, client.resume(file) as second:
-                next(iter(first))
-                with pytest.raises(ResumeError, match="another stream or process"):
-                    next(iter(second))
-                assert "".join(event.delta for event in first if isinstance(event, sseor.Text)) in SECOND
-            third = client.resume  # the file is whole now
-            with pytest.raises(ResumeError, match="whole"):
-                third(file)
-        assert len(server.requests) == 2
-
-
 def test_a_file_that_another_went_on_with_in_the_meantime(tmp_path: Path) -> None:
     """A stream that was made before another brought the file further is refused, not let to double the text."""
     file = tmp_path / "tides.json"
@@ -307,44 +284,3 @@ def test_a_stream_that_is_never_read_holds_nothing(tmp_path: Path) -> None:
         with pytest.raises(MisuseError):
             next(iter(closed))
     assert os.listdir(tmp_path) == []
-
-
-READER = textwrap.dedent(
-    """
-    import sys, sseor
-    with sseor.Client(base_url=sys.argv[1]) as client:
-        messages = [{"role": "user", "content": "Hello"}]
-        with client.stream(model="sseor/demo", messages=messages, save_to=sys.argv[2]) as stream:
-            for text in stream.text:
-                print(len(stream.completion.text), flush=True)
-    """
-)
-
-
-def test_killed_and_continued_in_another_process(tmp_path: Path) -> None:
-    """After SIGKILL at any moment the file is whole in itself, and can be gone on with."""
-    words = [f"{number}:tide " for number in range(400)]
-    truth = "".join(words)
-    pieces = [act for word in words for act in (Say(word), Stall(0.01))]
-    for lives in (0.7, 1.1, 1.6):
-        file = tmp_path / f"{lives}.json"
-        with LoopbackServer(play(Role(), *pieces, *answer()[-3:])) as server:
-            command = [sys.executable, "-c", READER, server.base_url, str(file)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-                assert process.stdout is not None
-                first = process.stdout.readline()
-                while not file.exists():
-                    time.sleep(0.01)
-                time.sleep(lives)
-                process.send_signal(signal.SIGKILL)
-                shown = [int(line) for line in (first + process.stdout.read()).split(b"\n")[:-1]]
-            assert server.wait_idle(5)
-        saved = sseor.load(file)
-        assert truth.startswith(saved.text)
-        assert 0 < len(saved.text) <= shown[-1] + len(words[-1])
-        rest = truth[len(saved.text.rstrip()) :]
-        with LoopbackServer(play(*answer(rest))) as server:
-            new, completion = go_on("threads", server.base_url, file)
-        assert completion.text == truth
-        assert saved.text + new == truth
-        assert json.loads(file.read_text())["completion"]["verdict"]["complete"]
