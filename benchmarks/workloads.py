@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 _WORDS = [
     " the",
@@ -24,18 +25,31 @@ _WORDS = [
 ]
 _WORDS_OF_THE_WORLD = [" été", " übung", " данные", " 水流", " こんにちは", " 🌊", " قارئ", " ħ"]
 
+Block = Callable[[bytes, int], bytes]
+
 
 @dataclass(frozen=True)
 class Workload:
-    """A stream in its blocks: each is one event or comment, with its blank line."""
+    """A stream in its blocks: each is one event or comment, with its blank line.
+
+    `text`, `reasoning` and `arguments` are what an answer assembled from it has to say.
+    """
 
     name: str
     blocks: list[bytes]
+    text: str = ""
+    reasoning: str = ""
+    arguments: tuple[str, ...] = ()
 
     @property
     def stream(self) -> bytes:
         """The whole stream."""
         return b"".join(self.blocks)
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """The JSON of each event, for streams of one `data` line an event."""
+        return [block.strip().removeprefix(b"data: ") for block in self.blocks]
 
     def reads(self, size: int | None) -> list[bytes]:
         """Return the stream in reads of `size` bytes; None: one block per read, as servers send them."""
@@ -45,14 +59,13 @@ class Workload:
         return [stream[start : start + size] for start in range(0, len(stream), size)]
 
 
-def payload(content: str, number: int) -> bytes:
-    """Return one text chunk as OpenRouter writes it, about 280 bytes."""
-    delta = {"role": "assistant", "content": content}
+def payload(delta: dict[str, Any], number: int, finish_reason: str | None = None) -> bytes:
+    """Return one chunk as OpenRouter writes it, about 280 bytes with a word of text."""
     choice = {
         "index": 0,
-        "delta": delta,
-        "finish_reason": None,
-        "native_finish_reason": None,
+        "delta": {"role": "assistant", **delta},
+        "finish_reason": finish_reason,
+        "native_finish_reason": finish_reason,
         "logprobs": None,
     }
     chunk = {
@@ -60,42 +73,61 @@ def payload(content: str, number: int) -> bytes:
         "provider": "OpenAI",
         "model": "openai/gpt-5-mini",
         "object": "chat.completion.chunk",
-        "created": 1763850000 + number,
+        "created": 1763850000 + number // 50,
         "choices": [choice],
     }
     return json.dumps(chunk, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _each(count: int, words: list[str], block: Callable[[bytes, int], bytes]) -> list[bytes]:
+def in_data_line(data: bytes, number: int = 0) -> bytes:  # noqa: ARG001 (of the shape of all blocks)
+    """Return the plain event, one `data` line."""
+    return b"data: " + data + b"\n\n"
+
+
+def ending() -> list[bytes]:
+    """Return how a stream ends: finish reason, usage, `[DONE]`."""
+    last = json.loads(payload({"content": ""}, 0, "stop"))
+    usage = {"prompt_tokens": 9, "completion_tokens": 500, "total_tokens": 509, "cost": 0.000123}
+    used = {**last, "choices": [], "usage": usage}
+    return [*(in_data_line(json.dumps(chunk).encode()) for chunk in (last, used)), b"data: [DONE]\n\n"]
+
+
+def _texts(name: str, count: int, words: list[str], block: Block = in_data_line) -> Workload:
     dice = random.Random(290)
-    return [block(payload(dice.choice(words), number), number) for number in range(count)]
+    texts = [dice.choice(words) for _ in range(count)]
+    blocks = [block(payload({"content": text}, number), number) for number, text in enumerate(texts)]
+    return Workload(name, blocks, text="".join(texts))
 
 
 def deltas(count: int = 2000) -> Workload:
     """Return what an LLM server sends: one `data: {…}` line per event."""
-    return Workload("deltas", _each(count, _WORDS, lambda data, _: b"data: " + data + b"\n\n"))
+    return _texts("deltas", count, _WORDS)
+
+
+def one_character(count: int = 100_000) -> Workload:
+    """Return a long answer in deltas of one character each: what grows with the square of their number shows."""
+    return _texts("one character", count, list("abcdefghijklmnopqrstuvwxyz \n"))
 
 
 def multibyte(count: int = 2000) -> Workload:
     """Return deltas whose text is not ASCII."""
-    blocks = _each(count, _WORDS_OF_THE_WORLD, lambda data, _: b"data: " + data + b"\n\n")
-    return Workload("multibyte", blocks)
+    return _texts("multibyte", count, _WORDS_OF_THE_WORLD)
 
 
 def typed(count: int = 2000) -> Workload:
     """Return deltas that name their event type, as the Messages and Responses dialects do."""
-    block = b"event: content_block_delta\ndata: "
-    return Workload("typed", _each(count, _WORDS, lambda data, _: block + data + b"\n\n"))
+    head = b"event: content_block_delta\n"
+    return _texts("typed", count, _WORDS, lambda data, _: head + in_data_line(data))
 
 
 def numbered(count: int = 2000) -> Workload:
     """Return deltas with an ID each, as a relay sends them."""
-    return Workload("numbered", _each(count, _WORDS, lambda data, n: b"id: %d\ndata: %b\n\n" % (n, data)))
+    return _texts("numbered", count, _WORDS, lambda data, n: b"id: %d\n%b" % (n, in_data_line(data)))
 
 
 def crlf(count: int = 2000) -> Workload:
     """Return deltas whose lines end in CRLF."""
-    return Workload("crlf", _each(count, _WORDS, lambda data, _: b"data: " + data + b"\r\n\r\n"))
+    return _texts("crlf", count, _WORDS, lambda data, _: b"data: " + data + b"\r\n\r\n")
 
 
 def heartbeats(count: int = 2000) -> Workload:
@@ -105,10 +137,47 @@ def heartbeats(count: int = 2000) -> Workload:
 
 def waiting(count: int = 2000) -> Workload:
     """Return deltas with a heartbeat after every fourth."""
-    blocks = deltas(count).blocks
-    return Workload(
-        "waiting", [b for n, d in enumerate(blocks) for b in ([d] if n % 4 else [d, heartbeats(1).blocks[0]])]
-    )
+    plain = deltas(count)
+    beat = heartbeats(1).blocks
+    blocks = [b for n, d in enumerate(plain.blocks) for b in ([d] if n % 4 else [d, *beat])]
+    return Workload("waiting", blocks, text=plain.text)
+
+
+def reasoning(count: int = 2000) -> Workload:
+    """Return reasoning as OpenRouter sends it: each piece twice, as a string and in `reasoning_details`."""
+    dice = random.Random(54)
+    blocks, texts = [], []
+    for number in range(count):
+        texts.append(text := dice.choice(_WORDS))
+        detail = {"type": "reasoning.text", "text": text, "index": 0, "format": "unknown"}
+        delta = {"content": "", "reasoning": text, "reasoning_details": [detail]}
+        blocks.append(in_data_line(payload(delta, number)))
+    return Workload("reasoning", blocks, reasoning="".join(texts))
+
+
+def tools(count: int = 2000) -> Workload:
+    """Return the fragments of three tool calls, one after the other, a few characters of arguments in each."""
+    dice = random.Random(531)
+    blocks: list[bytes] = []
+    arguments: list[str] = []
+    shares = [count // 3, count // 3, count - 2 * (count // 3)]
+    for index, share in enumerate(shares):
+        words = [
+            dice.choice(["tide ", "harbour ", "Brest ", "low water ", "14:07 "]) for _ in range(share - 2)
+        ]
+        pieces = ['{"query":"', *words, '"}']
+        arguments.append("".join(pieces))
+        for position, piece in enumerate(pieces):
+            call: dict[str, Any] = {"index": index, "function": {"arguments": piece}}
+            if position == 0:
+                call = {
+                    "index": index,
+                    "id": f"call_{index}",
+                    "type": "function",
+                    "function": {"name": "search", "arguments": piece},
+                }
+            blocks.append(in_data_line(payload({"content": None, "tool_calls": [call]}, len(blocks))))
+    return Workload("tools", blocks, arguments=tuple(arguments))
 
 
 def image(size: int = 8 << 20) -> Workload:
@@ -122,4 +191,15 @@ def many_lines(lines: int = 120_000) -> Workload:
     return Workload("many lines", [b"data: " + b"x" * 63 + b"\n"] * lines + [b"\n"])
 
 
-SMALL: Iterable[Callable[[], Workload]] = (deltas, multibyte, typed, numbered, crlf, waiting, heartbeats)
+SMALL: Iterable[Callable[[int], Workload]] = (
+    deltas,
+    one_character,
+    multibyte,
+    typed,
+    numbered,
+    crlf,
+    waiting,
+    heartbeats,
+    reasoning,
+    tools,
+)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks import workloads
+from benchmarks.assembly import joined
 from benchmarks.workloads import Workload
+from sseor.chat import Accumulator, Reader
 from sseor.wire import Comment, Decoder, Event
 
 
@@ -59,3 +61,41 @@ def test_what_the_names_say() -> None:
     (lines,) = Decoder().feed(workloads.many_lines(9).stream)
     assert isinstance(lines, Event)
     assert lines.data.count("\n") == 8
+
+
+@pytest.mark.parametrize(
+    "make",
+    [workloads.deltas, workloads.multibyte, workloads.one_character, workloads.reasoning, workloads.tools],
+)
+def test_an_answer_says_what_its_workload_says(make: Callable[[int], Workload]) -> None:
+    """Joined by hand from the chunks, text, reasoning and arguments are what contenders have to give."""
+    workload = make(50)
+    said = joined(json.loads(data)["choices"][0]["delta"] for data in workload.payloads)
+    assert said == (workload.text, workload.reasoning, list(workload.arguments))
+    assert any(said)
+
+
+def test_what_the_names_of_answers_say() -> None:
+    """Each delta of one character has one; reasoning has details; arguments are objects in several fragments."""
+    chunks = [json.loads(data) for data in workloads.one_character(50).payloads]
+    assert {len(chunk["choices"][0]["delta"]["content"]) for chunk in chunks} == {1}
+    for data in workloads.reasoning(50).payloads:
+        delta = json.loads(data)["choices"][0]["delta"]
+        assert delta["reasoning_details"][0]["text"] == delta["reasoning"]
+    tools = workloads.tools(50)
+    assert [set(json.loads(arguments)) for arguments in tools.arguments] == [{"query"}] * 3
+    assert len(tools.blocks) == 50
+    assert len(workloads.one_character().blocks) == 100_000
+
+
+def test_an_ending_finishes_an_answer() -> None:
+    """After it, ours is complete, with a finish reason and usage."""
+    decoder, reader, accumulator = Decoder(), Reader(), Accumulator()
+    for block in [*workloads.deltas(3).blocks, *workloads.ending()]:
+        for item in decoder.feed(block):
+            assert isinstance(item, Event)
+            for chunk in reader.read(item):
+                accumulator.add(chunk)
+    assert accumulator.finished
+    assert reader.done
+    assert accumulator.usage is not None

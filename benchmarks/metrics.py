@@ -1,6 +1,6 @@
 """What measuring costs, and how true it is.
 
-Run `python -m benchmarks.bench_metrics`; `--help` tells the options. *Cost*: CPU time of the timeline per chunk (the
+*Cost*: CPU time of the timeline per chunk (the
 calls that the script makes for a text chunk, the caller's time included), and per stream of handing its record to the
 log, in the thread that reads the stream and in all threads together. *Truth*: a loopback server, in a process of its
 own, dates what it sends; the client's first-token time and gaps are compared with that, on threads, asyncio and trio,
@@ -9,27 +9,28 @@ for a caller that waits in `next` and for one that takes its time.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 import sseor
+from benchmarks.measuring import ROOT, Figures, Row, Table
 from sseor.chat import Chunk, CompletedChoice, Completion, Timeline, Verdict
 from sseor.metrics.otel import OpenTelemetry
 from sseor.testing import Exchange, LoopbackServer
 from sseor.testing.shapes import data_event
 
 WAITS = (0.08, 0.02, 0.02, 0.12, 0.02, 0.05, 0.02, 0.02)
+TRUTH = ("first token", "longest gap", "median gap")
 QUESTION: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
 
 
@@ -88,14 +89,12 @@ def cost_per_stream(streams: int) -> tuple[float, float]:
     return own / streams * 1e6, all_threads / streams * 1e6
 
 
-def cost_of_telemetry(streams: int) -> float | None:
-    """Return the CPU microseconds per stream of 500 chunks of the SDK's own aggregation; None without the SDK."""
-    try:
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-        from opentelemetry.sdk.trace import TracerProvider
-    except ImportError:
-        return None
+def cost_of_telemetry(streams: int) -> float:
+    """Return the CPU microseconds per stream of 500 chunks of the SDK's own aggregation."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
     meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     otel = OpenTelemetry(tracer_provider=TracerProvider(shutdown_on_exit=False), meter_provider=meters)
     done = finished()
@@ -165,48 +164,57 @@ def errors(completion: Completion) -> tuple[float, float, float]:
     )
 
 
-def truth(streams: int) -> None:
-    """Print how far the client's figures are from those of the server."""
-    print(
-        f"milliseconds from the truth, median (greatest) of {streams} streams: first token, longest gap, p50"
-    )
-    command = [sys.executable, "-m", "benchmarks.bench_metrics", "--serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+def truth(plan: dict[str, Any]) -> Figures:
+    """Return how far the client's figures are from those of the server: the medians over some streams."""
+    command = [sys.executable, "-m", "benchmarks.metrics"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
-        for caller, shell in itertools.product((0.0, 0.005), ("threads", "asyncio", "trio")):
-            rows = [errors(found) for found in completions(shell, base_url, streams, caller)]
-            shown = "   ".join(
-                f"{statistics.median(column):.2f} ({max(column):.2f})" for column in zip(*rows, strict=True)
-            )
-            print(f"  {shell:8} caller takes {caller * 1000:.0f} ms   {shown}")
+        found = completions(plan["shell"], base_url, plan["streams"], plan["caller"])
         process.stdin.close()
+    columns = zip(*(errors(one) for one in found), strict=True)
+    return dict(zip(TRUTH, map(statistics.median, columns), strict=True))
 
 
-def main() -> None:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--chunks", type=int, default=50_000)
-    parser.add_argument("--streams", type=int, default=1000)
-    parser.add_argument("--truth", type=int, default=10, metavar="N", help="streams per row of the truth")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        serve()
-        return
-    print(f"CPython {platform.python_version()}, {os.cpu_count()} x {platform.machine()}; CPU µs, median")
-    chunk = statistics.median(cost_per_chunk(options.chunks) for _ in range(options.rounds))
-    print(f"  timeline, per chunk                        {chunk:7.2f}")
-    own, whole = zip(*(cost_per_stream(options.streams) for _ in range(options.rounds)), strict=True)
-    print(f"  log, per stream, in the reading thread     {statistics.median(own):7.1f}")
-    print(f"  log, per stream, in all threads            {statistics.median(whole):7.1f}")
-    telemetry = cost_of_telemetry(200)
-    if telemetry is not None:
-        print(f"  OpenTelemetry, per stream of 500 chunks    {telemetry:7.1f}")
-    truth(options.truth)
+def tables(scale: float) -> Iterator[Table]:
+    """Return the tables of cost and of truth."""
+    chunks, streams = round(50_000 * min(scale, 1)), round(1000 * min(scale, 1))
+
+    def row(name: str, take: Callable[[], float]) -> Row:
+        return Row(name, lambda: {"cost": take()})
+
+    yield Table(
+        "metrics-cost",
+        "What measuring a stream costs",
+        "CPU time of the timeline per chunk (the calls of the script, the caller's time included), and per stream of"
+        " handing its record to the log or to OpenTelemetry.",
+        {"cost": "µs"},
+        [
+            row("timeline, per chunk", lambda: cost_per_chunk(chunks)),
+            row("log, per stream, reading thread", lambda: cost_per_stream(streams)[0]),
+            row("log, per stream, all threads", lambda: cost_per_stream(streams)[1]),
+            row("OpenTelemetry, per stream of 500 chunks", lambda: cost_of_telemetry(200)),
+        ],
+        "",
+        max(2, round(5 * scale)),
+    )
+    rows = []
+    for caller, shell in itertools.product((0.0, 0.015), ("threads", "asyncio", "trio")):
+        plan = {"shell": shell, "caller": caller, "streams": 5}
+        rows.append(Row(f"{shell}, caller takes {caller * 1000:.0f} ms", partial(truth, plan)))
+    yield Table(
+        "metrics-truth",
+        "How true the figures of a stream are",
+        "Milliseconds between what the client says and what the server, which dates what it sends, knows.",
+        dict.fromkeys(TRUTH, "ms"),
+        rows,
+        "",
+        max(1, round(2 * scale)),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    serve()

@@ -1,6 +1,6 @@
 """The relay against sse-starlette: the same events, the same bytes on the wire, the same server, one run.
 
-Run `python -m benchmarks.bench_relay`; `--help` tells the options. Each row is a uvicorn (httptools, uvloop) in a
+Each row is a uvicorn (httptools, uvloop) in a
 process of its own; readers in another process take the bytes off their sockets and count events. Figures are the
 server's CPU time, user and system, medians over rounds in which the rows take turns. `one stream` is a source that
 always has another event; `fan-out` is one source and 200 viewers, flat out or 100 events a second in bursts of ten,
@@ -10,21 +10,19 @@ heartbeats and a watch for disconnects. Before a figure counts, each reader must
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
-import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from importlib import import_module, metadata
+from functools import partial
+from importlib import import_module
 from typing import Any
 
+from benchmarks.measuring import ROOT, Figures, Row, Table, version
 from sseor.chat import Text
 from sseor.relay import Limits, Relay
 from sseor.relay.asgi import Question
@@ -264,8 +262,8 @@ def measure(port: int, name: str) -> float:
 @contextlib.contextmanager
 def server(row: str) -> Iterator[int]:
     """Run the server of a row; give its port."""
-    command = [sys.executable, "-m", "benchmarks.bench_relay", "--serve", row]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "benchmarks.relay", row]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield int(process.stdout.readline())
@@ -273,39 +271,37 @@ def server(row: str) -> Iterator[int]:
             process.kill()
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Measure each row in turn, round after round, and print the tables."""
-    names = ("uvicorn", "uvloop", "httptools", "sse-starlette", "starlette", "anyio")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-    print(f"CPython {platform.python_version()}, {versions}, {os.cpu_count()} x {platform.machine()}")
-    for name, unit in [*((name, plan[0]) for name, plan in PLANS.items()), ("idle", "KiB per connection")]:
-        if options.only and options.only not in name:
-            continue
-        figures: dict[str, list[float]] = {row: [] for row in ROWS if options.row in (None, row)}
-        for _ in range(options.rounds):
-            for row, own in figures.items():
-                with server(row) as port:
-                    own.append(measure(port, name))
-        print(f"{name}: {unit}, median of {options.rounds}")
-        for row, own in figures.items():
-            print(f"  {row:28} {statistics.median(own):8.1f}   ({min(own):.1f} to {max(own):.1f})")
+def tables(scale: float) -> Iterator[Table]:
+    """Return a table for each plan, and one of idle connections."""
+    units = {name: plan[0] for name, plan in PLANS.items()} | {"idle": "KiB per connection"}
+    for name, unit in units.items():
+        yield Table(
+            f"relay-{name.partition(',')[0].replace(' ', '-')}{len(name)}",
+            f"Relay: {name}",
+            "Server side, uvicorn with httptools and uvloop; the same events and the same bytes on the wire.",
+            {name: unit},
+            [Row(row, partial(take, row, name), check) for row in ROWS],
+            "sse-starlette, ready bytes",
+            max(1, round(3 * scale)),
+            less_is_more=not unit.startswith("k events"),
+        )
 
 
-def main() -> None:
-    """Compare the rows, or be the server of one."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", metavar="WORD", help="what to measure: a part of its name")
-    parser.add_argument("--row", metavar="ROW", choices=ROWS, help="measure this row alone")
-    parser.add_argument("--serve", metavar="ROW", choices=ROWS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+def check() -> None:
+    """Raise when the peer is not installed."""
+    for package in ("sse-starlette", "uvicorn", "httptools", "uvloop"):
+        version(package)
+
+
+def take(row: str, name: str) -> Figures:
+    """Return one figure of one row."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if options.serve:
-        serve(options.serve)
-    else:
-        compare(options)
+    with server(row) as port:
+        return {name: measure(port, name)}
 
 
 if __name__ == "__main__":
-    main()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    serve(sys.argv[1])

@@ -1,0 +1,145 @@
+"""Clients over loopback: what a chunk costs, how late it comes, how many streams a core holds, the first text.
+
+A server process sends dated events at an even pace, one event a write, the streams out of step with each other. Each
+client reads in a process of its own, and the clients take turns. Raw readers only count events; all others parse
+them and hand out their text; sseor also keeps the answer and watches its deadlines. Before a figure is taken, each
+process reads an answer whose text is known, and compares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.measuring import Figures, Interpreters, Row, Table, ask
+from benchmarks.readers import ASYNC
+from benchmarks.server import server
+from benchmarks.sync_readers import SYNC
+
+COST = {"cpu": "µs of CPU per chunk", "p50": "ms late, p50", "p99": "ms late, p99"}
+FLOOR, RAW, OURS, THEIRS = "floor: asyncio sockets", "httpx, aiter_raw", "sseor", "sseor over plain httpx"
+SLOW = ("openrouter", "litellm")
+"""What one core cannot read 60 streams with gets 10."""
+
+
+def row(reader: str, loop: str, **plan: Any) -> Row:
+    """Return the row of one client, which is measured by a process of its own."""
+    module = (SYNC if loop == "threads" else ASYNC)[reader][0]
+    whole = {"reader": reader, "loop": loop, **plan}
+    if reader in SLOW and plan["way"] == "paced" and plan["streams"] > 1:
+        whole["streams"] = 10
+
+    def check() -> None:
+        Interpreters.having(module)
+
+    def take() -> Figures:
+        return ask("reading", whole, Interpreters.having(module))
+
+    return Row(reader, take, check)
+
+
+def tables(scale: float) -> Iterator[Table]:
+    """Return the tables of cost per chunk and of the first text."""
+    seconds = 2.0 if scale >= 1 else 1.0
+    paced = {"way": "paced", "streams": 60, "rate": 50, "seconds": seconds}
+    few = max(1, round(3 * scale))
+    with server() as base_url:
+        yield Table(
+            "client-asyncio",
+            "Client on asyncio, loopback HTTP",
+            "60 streams of 50 chunks a second, one chunk a read; openrouter and litellm cannot keep that pace, and read"
+            " 10.",
+            COST,
+            [row(name, "asyncio", base_url=base_url, **paced) for name in ASYNC],
+            RAW,
+            max(1, round(5 * scale)),
+        )
+        yield Table(
+            "client-uvloop",
+            "Client on asyncio with uvloop",
+            "The same on uvloop's event loop.",
+            COST,
+            [
+                row(name, "uvloop", base_url=base_url, **paced)
+                for name in (FLOOR, RAW, OURS, "aiohttp and orjson", "openai")
+            ],
+            RAW,
+            few,
+        )
+        yield Table(
+            "client-trio",
+            "Client on trio",
+            "The same on trio.",
+            COST,
+            [row(name, "trio", base_url=base_url, **paced) for name in (RAW, OURS, "httpx-sse and json")],
+            RAW,
+            few,
+        )
+        alone = {**paced, "streams": 1, "rate": 1000}
+        yield Table(
+            "client-threads",
+            "Client on threads, loopback HTTP",
+            "One stream of 1000 chunks a second, read by one thread.",
+            COST,
+            [row(name, "threads", base_url=base_url, **alone) for name in SYNC],
+            "httpx, iter_raw",
+            max(1, round(5 * scale)),
+        )
+        yield first_text(base_url, scale)
+    with server(tls=True) as base_url:
+        yield Table(
+            "client-tls",
+            "Client on asyncio, loopback TLS",
+            "60 streams of 50 chunks a second over TLS 1.3, one chunk a record.",
+            COST,
+            [
+                row(name, "asyncio", base_url=base_url, **paced)
+                for name in (FLOOR, RAW, OURS, "aiohttp and orjson")
+            ],
+            RAW,
+            few,
+        )
+
+
+def first_text(base_url: str, scale: float) -> Table:
+    """Return the table of the time to the first text."""
+    plan = {"base_url": base_url, "way": "first", "requests": 200 if scale >= 1 else 60}
+    rows = []
+    for loop, names in {"threads": list(SYNC), "asyncio": list(ASYNC)}.items():
+        for name in names:
+            if name == "litellm":
+                continue
+            one = row(name, loop, **plan)
+            rows.append(Row(f"{name} ({loop})", one.take, one.check))
+    return Table(
+        "first-text",
+        "Time to the first text",
+        "From the call to the first text (raw readers: the first bytes), of a server that answers at once, over a"
+        " connection that is kept. What a client adds is the difference from the floor.",
+        {"first": "ms"},
+        rows,
+        f"{FLOOR} (asyncio)",
+        max(1, round(2 * scale)),
+    )
+
+
+def capacity(scale: float) -> Iterator[Table]:
+    """Return the table of how many streams one core holds."""
+    with server(core=0) as base_url:
+        plan = {"base_url": base_url, "way": "ladder", "rate": 50, "seconds": 1.2}
+        rows = []
+        for loop in ("asyncio", "uvloop"):
+            for name in (RAW, OURS, "aiohttp and orjson", "openai"):
+                one = row(name, loop, **plan)
+                rows.append(Row(f"{name} ({loop})", one.take, one.check))
+        yield Table(
+            "capacity",
+            "Streams that one core holds",
+            "How many streams of 50 chunks a second one process on one core reads with 99 of 100 chunks less than 50 ms"
+            " late; more are opened until they are late twice in a row. Steps: 50 to 1000.",
+            {"streams": "streams"},
+            rows,
+            f"{RAW} (asyncio)",
+            max(1, round(2 * scale)),
+            less_is_more=False,
+        )
