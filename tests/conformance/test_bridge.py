@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -231,3 +233,17 @@ def test_its_exit_codes(
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == (2 if code == 0 else 0)
     assert (err != "") == (code == 2)
+
+
+def test_it_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """`python -m` ends with the code of `main`."""
+    monkeypatch.setattr(sys, "argv", ["bridge", "no_such_module:x"])
+    one = os.dup(1)
+    try:
+        with warnings.catch_warnings(action="ignore"), pytest.raises(SystemExit) as left:
+            runpy.run_module(bridge.__name__, run_name="__main__")
+    finally:
+        os.dup2(one, 1)
+        os.close(one)
+    assert left.value.code == 2
+    assert "no_such_module" in capfd.readouterr().err
