@@ -98,12 +98,18 @@ class Shard:
 
     async def _freshen(self, stream: str, followed: Followed) -> None:
         """Have the tail hold all that any process may have given to a viewer, who comes here next."""
-        newest = await self._commands.ask("HGET", followed.keys.meta, "last")
-        if newest is not None and int(newest) > followed.tail.last and not followed.tail.ended:
-            if stream in self._writers:
+        tail = followed.tail
+        generation, last = await self._commands.ask("HMGET", followed.keys.meta, "generation", "last")
+        is_behind = last is not None and int(last) > tail.last and not tail.ended
+        if stream in self._writers:
+            if is_behind:
                 await self._writers[stream].settled()
-            else:
-                await self._reader.catch_up(followed)
+        elif generation not in (None, tail.generation.encode()):  # it was lost, and another has its name
+            if not tail.ended:
+                tail.end(INTERRUPTED)
+            self._followed.pop(stream, None)
+        elif is_behind:
+            await self._reader.catch_up(followed)
 
     async def _miss(self) -> None:
         """Raise UnavailableError where a stream that is not there may be written anew."""
