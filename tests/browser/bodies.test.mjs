@@ -1,6 +1,8 @@
-// The example bodies (tests/data/streams) through streamChat, whole and byte by byte.
+// The example bodies (tests/data/streams) through streamChat, whole and byte by byte, and those of other servers
+// (tests/data/bodies), which give what stands beside them.
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { streamChat } from "../../src/sseor/browser/chat.js";
 
@@ -53,6 +55,9 @@ const BODIES = {
       assert.deepEqual([...Buffer.from(pieces.join(""), "base64")], [...Array(30).keys()]);
     },
   },
+  // Other dialects are no chat: an error, never an empty success.
+  "14-responses-basic": { error: { code: "ended_early" } },
+  "15-messages-basic": { error: { code: "ended_early" }, usage: [undefined, undefined, undefined] },
   "16-legacy-completions": { text: "the tide comes in", finish: "length", usage: [6, 4, 10] },
 };
 
@@ -82,6 +87,55 @@ for (const [name, expected] of Object.entries(BODIES)) {
       expected.raw?.(events.filter(({ type }) => type === "raw").map(({ chunk }) => chunk));
       assert.equal(failure === null, expected.error === undefined, String(failure));
       for (const [field, value] of Object.entries(expected.error ?? {})) assert.equal(failure[field], value, field);
+    });
+  }
+}
+
+const OTHERS = new URL("../data/bodies/", import.meta.url);
+
+/** Return a `fetch` that answers with these bytes, in pieces of `size`. */
+function answering(bytes, size) {
+  let at = 0;
+  const pull = (controller) => (at < bytes.length ? controller.enqueue(bytes.slice(at, (at += size))) : controller.close());
+  return async () => new Response(new ReadableStream({ pull }), { headers: { "content-type": "text/event-stream" } });
+}
+
+for (const file of readdirSync(OTHERS).filter((name) => name.endsWith(".sse"))) {
+  const bytes = new Uint8Array(readFileSync(new URL(file, OTHERS)));
+  const expected = JSON.parse(readFileSync(new URL(file.replace(".sse", ".json"), OTHERS), "utf8"));
+  for (const size of [bytes.length, 1, 7, 61]) {
+    test(`${file}, in pieces of ${size} bytes`, { timeout: 30_000 }, async () => {
+      const stream = streamChat({ model: "m", messages, baseURL: "http://127.0.0.1/v1", attempts: 1, fetch: answering(bytes, size) });
+      const events = [];
+      let failure = null;
+      try {
+        for await (const event of stream) events.push(event);
+      } catch (error) {
+        failure = error;
+      }
+      const { partial } = stream;
+      const [first] = expected.choices;
+      const joined = (type, index) => events.filter((event) => event.type === type && event.choice === index).map(({ text }) => text).join("");
+      for (const { index, text, reasoning = "" } of expected.choices) {
+        assert.deepEqual([joined("text", index), joined("reasoning", index)], [text, reasoning]);
+      }
+      assert.deepEqual([partial.text, partial.reasoning], [first.text, first.reasoning ?? ""]);
+      assert.deepEqual(partial.toolCalls.map((call) => [call.index, call.id, call.name, call.arguments]), first.tool_calls);
+      assert.equal(partial.finishReason, first.finish_reason);
+      assert.deepEqual([partial.generationId, partial.model, partial.provider], [expected.generation_id, expected.model, expected.provider]);
+      for (const [name, count] of Object.entries(expected.usage ?? {})) assert.equal(partial.usage[name], count);
+      const numberOf = (type) => events.filter((event) => event.type === type).length;
+      assert.deepEqual([numberOf("usage"), numberOf("finish")], [expected.events.UsageReport ?? 0, expected.events.Finished]);
+      assert.equal(numberOf("heartbeat"), expected.comments);
+      assert.deepEqual([partial.verdict.complete, partial.verdict.sawDone], [expected.complete, expected.done ?? false]);
+      assert.equal(partial.verdict.unterminated, expected.unterminated ?? false);
+      assert.equal(failure?.code ?? null, expected.complete ? null : expected.failure ? "generation" : "ended_early");
+      if (expected.failure === null) return;
+      const { code, error_type, provider = null, retry_after, retryable, native = null, message } = expected.failure;
+      assert.deepEqual([failure.providerCode, failure.errorType, failure.retryable], [code, error_type, retryable]);
+      assert.deepEqual([failure.provider, failure.native], [provider, native]);
+      assert.equal(failure.retryAfter, retry_after ? retry_after * 1000 : null);
+      assert.ok(failure.message.endsWith(message), failure.message);
     });
   }
 }
