@@ -16,7 +16,8 @@ from shells import KEY, PROMPT
 import sseor
 from sseor.client.sync import Client, Stream
 from sseor.errors import CutShortError, EndedEarlyError, MisuseError, SseorError
-from sseor.testing import Cut, LoopbackServer, Role, Say, Silence, answer, play
+from sseor.testing import Cut, Exchange, LoopbackServer, Role, Say, Silence, answer, play
+from sseor.testing.shapes import data_event
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 
@@ -88,6 +89,21 @@ def test_reading_on_after_leaving_is_a_mistake() -> None:
         for _ in range(2):
             with pytest.raises(MisuseError, match="closed before its end"):
                 next(stream)
+
+
+def test_what_was_not_taken_before_leaving_is_not_handed_out_later() -> None:
+    """Two pieces that came in one read, one of them taken: after leaving, reading on is a mistake at once."""
+
+    def respond(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.send(b"".join(data_event({"choices": [{"delta": {"content": text}}]}) for text in "ab"))
+        exchange.wait(30)
+
+    with LoopbackServer(respond) as server, client_of(server) as client:
+        with client.stream(**REQUEST) as stream:
+            assert next(stream) == sseor.Text("a")
+        with pytest.raises(MisuseError, match="closed before its end"):
+            next(stream)
 
 
 def test_after_the_end_there_is_nothing_more() -> None:

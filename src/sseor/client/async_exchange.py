@@ -20,7 +20,7 @@ from sseor.stream import Expired, Head, Open, Pause, Read
 
 from .budget import Budget, Clock, spending
 from .held import Held
-from .http import head_of, request_for
+from .http import body_of, head_of, request_for
 from .link import Link
 from .network import on_asyncio
 
@@ -80,7 +80,7 @@ class AsyncExchange:
                 signal = self._link.signal(self._failure, self._now(), step.deadline, in_body=False)
                 if not self._link.was_stale(signal, budget):
                     raise signal from self._failure
-        self._body = aiter(self._response.stream)
+        self._body = aiter(body_of(self._response))
         return head_of(self._response, self._now())
 
     async def read(self, deadline: float) -> tuple[bytes, float]:

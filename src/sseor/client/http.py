@@ -17,6 +17,7 @@ import httpx
 from sseor.errors import ConfigError
 from sseor.stream import Head, Open
 
+from .chunked import ChunkedBody, Tap
 from .endpoint import Endpoint
 from .network import KEEP_ALIVE, AsyncBackend, DeadlineBackend
 
@@ -25,6 +26,7 @@ _KEPT_ALIVE = 20
 _KEPT_ALIVE_SECONDS = 5.0
 
 _LOCATION = "sseor.location"
+_BODY = "sseor.body"
 
 
 class Bytes(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -158,6 +160,11 @@ def head_of(response: Any, now: float) -> Head:
     return Head(response.status_code, headers, now, time.time())
 
 
+def body_of(response: Any) -> Any:
+    """Return the raw body of a response: of our own transport as httpcore gives it, which saves a generator a read."""
+    return response.extensions.get(_BODY, response.stream)
+
+
 def _pool(endpoint: Endpoint, backend: Any, direct: Any, http_proxy: Any, socks_proxy: Any) -> Any:
     options: dict[str, Any] = {
         "ssl_context": httpx.create_ssl_context() if endpoint.is_tls else None,
@@ -205,12 +212,18 @@ def _response(response: httpcore.Response) -> httpx.Response:
     if "location" in headers:
         # httpx builds the next request of a redirect although it is not to follow it, and fails on an odd target.
         extensions[_LOCATION] = headers.pop("location")
-    return httpx.Response(
-        status_code=response.status,
-        headers=headers,
-        stream=Bytes(response.stream, _length_of_stream(headers)),
-        extensions=extensions,
-    )
+    stream = extensions[_BODY] = Bytes(_body_of(response, headers), _length_of_stream(headers))
+    return httpx.Response(status_code=response.status, headers=headers, stream=stream, extensions=extensions)
+
+
+def _body_of(response: httpcore.Response, headers: httpx.Headers) -> Any:
+    """Return the body, read past h11 where it is chunked and nothing of it has been read."""
+    tap = response.extensions.get("network_stream")
+    framing = headers.get("transfer-encoding", "").lower(), headers.get("content-length")
+    plain = response.status == 200 and response.extensions.get("http_version") == b"HTTP/1.1"
+    if plain and framing == ("chunked", None) and isinstance(tap, Tap) and tap.at_body:
+        return ChunkedBody(tap, response.stream)
+    return response.stream
 
 
 def _length_of_stream(headers: httpx.Headers) -> int | None:

@@ -113,6 +113,7 @@ class Shell:
         if not self._ended:
             self._ended = True
             self._error = MisuseError("the stream was closed before its end")
+            self._batch = iter(())
 
     def _failed(self, error: BaseException) -> None:
         """Note that reading failed: our own error is raised again by every further read, a foreign one is a leave."""
