@@ -108,3 +108,19 @@ def test_a_restart_forgets_everything() -> None:
     )
     assert [choice["text"] for choice in folded["choices"]] == ["High"]
     assert folded["usage"] is None
+    assert folded["restarted"] == {"attempt": 2, "code": "cut", "times": 1}
+    assert fold([folded, {"type": "restarted", "attempt": 3, "code": "stalled"}])["restarted"] == {
+        "attempt": 3,
+        "code": "stalled",
+        "times": 2,
+    }
+
+
+def test_the_name_of_a_call_may_come_in_pieces() -> None:
+    """They are joined; one that is the name so far is a repetition."""
+    pieces = [{"type": "tool_delta", "index": 0, "name": name, "arguments": ""} for name in ("get_", "tide")]
+    repeated = {"type": "tool_delta", "index": 0, "name": "get_tide", "id": "c", "arguments": "{}"}
+    (choice,) = fold([*pieces, repeated])["choices"]
+    assert choice["tool_calls"] == [
+        {"index": 0, "id": "c", "name": "get_tide", "arguments": "{}", "complete": False}
+    ]

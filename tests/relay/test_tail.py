@@ -83,6 +83,19 @@ def test_one_write_is_bounded_and_shared() -> None:
     assert tail.after(5) is None
 
 
+def test_a_tail_knows_what_is_void() -> None:
+    """The last restart's number and how many there were, also where a snapshot holds them."""
+    tail = Tail("s", "g", max_records=2)
+    restarted = b'{"type":"restarted","attempt":2,"code":"cut"}'
+    tail.add([text("a")])
+    assert (tail.void, tail.restarts) == (0, 0)
+    tail.add([restarted, text("b"), restarted, text("c"), text("d")])
+    assert (tail.void, tail.restarts) == (4, 2)
+    second = Tail("s", "g")
+    second.restore(tail.snapshot(), tail.folded)
+    assert (second.void, second.restarts) == (0, 2)
+
+
 def test_a_tail_begins_with_a_snapshot_that_was_kept() -> None:
     """Restored, it numbers on from there, and gives the snapshot to whoever needs it."""
     first = Tail("s", "g", max_records=2)

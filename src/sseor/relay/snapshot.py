@@ -93,7 +93,8 @@ class Snapshot:
             case "usage":
                 self._usage = {name: value for name, value in record.items() if name != "type"}
             case "restarted":
-                self._clear({name: value for name, value in record.items() if name != "type"})
+                times = self.restarts + 1
+                self._clear({"attempt": record["attempt"], "code": record["code"], "times": times})
             case "snapshot":
                 self._clear(record.get("restarted"))
                 self._choices = {state["choice"]: _Choice(state) for state in record["choices"]}
@@ -101,6 +102,11 @@ class Snapshot:
                 self._records = {own["type"]: own for own in record["records"]}
             case name if name not in PASSING:
                 self._records[name] = record
+
+    @property
+    def restarts(self) -> int:
+        """How many restarts were folded."""
+        return 0 if self._restarted is None else self._restarted["times"]
 
     def _choice(self, record: Mapping[str, Any]) -> _Choice:
         number = record.get("choice", 0)

@@ -49,6 +49,7 @@ class Tail:
         self.beats = 0
         self.last = 0
         self.void = 0  # the number of the last restart: what came before is void
+        self.restarts = 0
         self.encoded: dict[str, Latest] = {}  # by format, what its viewers share
         self._head = b"id: %b." % generation.encode()
         self._max_records = max_records
@@ -82,6 +83,7 @@ class Tail:
             self.last += 1
             if record.startswith(RESTARTED):
                 self.void = self.last
+                self.restarts += 1
             block = b"%b%d\ndata: %b\n\n" % (self._head, self.last, record)
             self._blocks.append(block)
             self._block_bytes += len(block)
@@ -97,6 +99,7 @@ class Tail:
     def restore(self, snapshot: bytes, last: int) -> None:
         """Take a snapshot record, which holds everything up to number `last`, for all that there is."""
         self._snapshot.fold(codec.loads(snapshot))
+        self.restarts = self._snapshot.restarts
         self._folded_bytes = len(snapshot)
         self._snapshot_block = b""
         self._blocks.clear()

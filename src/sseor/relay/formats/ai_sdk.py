@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AISDKEncoder"]
 
+PARTS = {"text": "text", "reasoning": "reasoning", "refusal": "text", "audio": "text"}
 REASONS = {"tool_calls": "tool-calls", "content_filter": "content-filter"}
 DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+)[;,]", re.ASCII | re.IGNORECASE)
 WEB_URL = re.compile(r"https?://", re.ASCII | re.IGNORECASE)
@@ -48,12 +49,10 @@ class AISDKEncoder(Encoder):
         if "choice" in record:
             return b""
         match record["type"]:
-            case "text" | "reasoning":
+            case "text" | "reasoning" | "refusal":
                 return self._piece(record["type"], record["text"])
-            case "refusal":
-                return self._piece("text", record["text"])
             case "audio":
-                return self._piece("text", record["transcript"])
+                return self._piece("audio", record["transcript"])
             case "tool_delta":
                 return self._close() + _tool_delta(record)
             case "tool_call":
@@ -71,20 +70,20 @@ class AISDKEncoder(Encoder):
         """Return a piece of a part, which is begun where another kind has been before."""
         if not text:
             return b""
-        begin = b""
+        name, begin = PARTS[kind], b""
         if self._open is None or self._open[0] != kind:
             begin = self._close()
             self._open = kind, str(self._parts)
             self._parts += 1
-            begin += event({"type": f"{kind}-start", "id": self._open[1]})
-        return begin + event({"type": f"{kind}-delta", "id": self._open[1], "delta": text})
+            begin += event({"type": f"{name}-start", "id": self._open[1]})
+        return begin + event({"type": f"{name}-delta", "id": self._open[1], "delta": text})
 
     def _close(self) -> bytes:
         """Return the end of the part that grows."""
         if self._open is None:
             return b""
         (kind, part), self._open = self._open, None
-        return event({"type": f"{kind}-end", "id": part})
+        return event({"type": f"{PARTS[kind]}-end", "id": part})
 
     def _source(self, annotation: Mapping[str, Any]) -> bytes:
         """Return what a citation or a file becomes: a source where there is an address or a name."""

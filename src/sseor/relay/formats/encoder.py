@@ -28,9 +28,9 @@ class Encoder(State):
 
     headers: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, tail: Tail, question: Mapping[str, Any]) -> None:  # noqa: ARG002 (of those with an envelope)
+    def __init__(self, tail: Tail, question: Mapping[str, Any]) -> None:  # noqa: ARG002 (for some of them)
         self.over = False
-        self._news = News()
+        self._news = News(tail.restarts)
         self._wrote = False
 
     def prelude(self) -> bytes:

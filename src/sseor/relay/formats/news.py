@@ -34,12 +34,15 @@ class Call(NamedTuple):
 
 
 class News(State):
-    """Takes one record after the other; `had` counts what has come: characters by kind, images and annotations."""
+    """Takes one record after the other, the first of them behind so many `restarts`.
 
-    def __init__(self) -> None:
+    `had` counts what has come: characters by kind, images and annotations.
+    """
+
+    def __init__(self, restarts: int = 0) -> None:
+        self._restarts = restarts
         self.had: dict[tuple[int, str], int] = {}
         self.calls: dict[tuple[int, int], Call] = {}
-        self._restart: Mapping[str, Any] | None = None
 
     def of(self, record: Record) -> Iterator[Record]:
         """Give the records that say what is new in this one; those of tool calls have their place for an index."""
@@ -62,7 +65,7 @@ class News(State):
                 yield from self._calls_not_begun()
                 yield record
             case "restarted":
-                self._forget({name: value for name, value in record.items() if name != "type"})
+                self._forget(self._restarts + 1)
                 yield record
             case "snapshot":
                 yield from self._snapshot(record)
@@ -73,10 +76,10 @@ class News(State):
         key = record.get("choice", 0), name
         self.had[key] = self.had.get(key, 0) + number
 
-    def _forget(self, restart: Mapping[str, Any]) -> None:
+    def _forget(self, restarts: int) -> None:
+        self._restarts = restarts
         self.had = {}
         self.calls = {}
-        self._restart = restart
 
     def _call(self, record: Record) -> tuple[tuple[int, int], Call]:
         choice = record.get("choice", 0)
@@ -129,9 +132,9 @@ class News(State):
 
     def _snapshot(self, record: Record) -> Iterator[Record]:
         restart = record.get("restarted")
-        if restart is not None and restart != self._restart:
-            self._forget(restart)
-            yield {"type": "restarted", **restart}
+        if restart is not None and restart["times"] > self._restarts:
+            self._forget(restart["times"])
+            yield {"type": "restarted", "attempt": restart["attempt"], "code": restart["code"]}
         for state in record["choices"]:
             for rest in self._rest(state):
                 yield from self.of({**rest, "choice": state["choice"]} if state["choice"] else rest)
