@@ -33,6 +33,9 @@ def test_what_is_right() -> None:
     gone = seen((1, text(0)))
     gone.gone = True
     assert judge([gone], {"s": 2}, {"s"}) == []
+    early = seen((1, text(0)), (2, '{"type":"interrupted"}'))
+    assert judge([early, seen(*WHOLE)], {"s": 2}, {"s"}) == []
+    assert judge([seen(*WHOLE), seen((1, text(0)), (2, DONE))], {"s": 2}, {"s"})
     assert gone.event_id == "g.1"
     assert Seen("s").event_id == ""
 

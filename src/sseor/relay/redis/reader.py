@@ -116,7 +116,7 @@ class Reader:
         """Read for ever."""
         while True:
             try:
-                for followed in [one for one in self.followed.values() if one.is_behind]:
+                for followed in [one for one in self.followed.values() if one.is_behind and one.is_read]:
                     await self.catch_up(followed)
                 self._take(await self._read())
             except Exception as error:
@@ -131,12 +131,11 @@ class Reader:
 
     async def catch_up(self, followed: Followed) -> None:
         """Take what there is, with the snapshot in the place of what Redis no longer has one by one."""
-        found = await self._load(followed.keys)
-        followed.is_behind = False
-        tail = followed.tail
-        if tail.ended:
+        found, tail = await self._load(followed.keys), followed.tail
+        if found is None or tail.ended:  # what Redis has lost may be written anew
             return
-        if found is None or found[0].decode() != tail.generation:
+        followed.is_behind = False
+        if found[0].decode() != tail.generation:
             tail.end(INTERRUPTED)
             return
         if int(found[2]) > tail.last:
