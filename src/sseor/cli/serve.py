@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sseor.cli.exit_codes import COMPLETE
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sseor.client.asynchronous import AsyncClient, AsyncStream
-    from sseor.relay import Application, Question, Relay
+    from sseor.relay import Application, Log, Question, Relay
     from sseor.relay.request import Receive, Scope, Send
 
 __all__ = ["add_serve", "serve"]
@@ -30,6 +32,7 @@ EPILOG = """\
 begin here:
   sseor serve --demo                                then open http://127.0.0.1:8000/
   sseor serve -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5
+  sseor serve -m openai/gpt-5-mini --redis redis://127.0.0.1 --workers 4
 
 Whoever reaches the port can ask at your cost: it is open to this machine alone, unless --host says otherwise.
 With openrouter.ai the key is taken from OPENROUTER_API_KEY; with another --base-url none is sent unless --key-env
@@ -58,31 +61,95 @@ def add_serve(commands: Any, style: dict[str, Any], base_url: str) -> None:
     parser.add_argument(
         "--port", type=int, default=8000, help="the port; 0 takes any that is free (default: 8000)"
     )
+    parser.add_argument(
+        "--redis",
+        metavar="URL",
+        help="keep the streams in Redis; also the name of an environment variable that holds the URL",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that serve, with --redis (default: 1)"
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is served; fit for sending to another process."""
+
+    base_url: str
+    models: Sequence[str]
+    demo: bool
+    key_env: str | None
+    host: str
+    redis: str | None
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until interrupted; return the exit code."""
     # Imported here, so that other commands do not wait for it.
     from sseor.cli.chat import key_for, no_proxy
-    from sseor.client.asynchronous import AsyncClient
+    from sseor.cli.workers import run_workers
     from sseor.testing import LoopbackServer
 
     _require_uvicorn()
-    key = None if options.demo else key_for(options.key_env, options.base_url)
+    if not options.demo:
+        key_for(options.key_env, options.base_url)
+    if options.workers < 1 or (options.workers > 1 and not options.redis):
+        raise ConfigError(
+            "--workers is a number above 0, and more than one need --redis: they share the streams"
+        )
+    redis = options.redis and _redis_url(options.redis)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listen(options.host, options.port))
         base_url, models = options.base_url, options.model
         if options.demo:
             stack.enter_context(no_proxy())
             base_url, models = stack.enter_context(LoopbackServer()).base_url, [DEMO_MODEL]
-        client = AsyncClient(api_key=key, base_url=base_url)
-        relay, application = chat_relay(client, models, demo=options.demo)
-        if options.host in LOOPBACK:
-            application = ForThisMachine(application)
+        plan = Plan(base_url, models, options.demo, options.key_env, options.host, redis)
         StatusLine(sys.stderr).end(f"sseor: open {_url(options.host, listener)} (Ctrl-C ends)")
         with contextlib.suppress(KeyboardInterrupt):
-            _run(application, listener, relay, client)
+            if options.workers > 1:
+                run_workers(options.workers, work, plan, listener)
+            else:
+                work(plan, listener)
     return COMPLETE
+
+
+def work(plan: Plan, listener: socket.socket) -> None:
+    """Serve in this process until interrupted."""
+    from sseor.cli.chat import key_for
+    from sseor.client.asynchronous import AsyncClient
+
+    key = None if plan.demo else key_for(plan.key_env, plan.base_url)
+    client = AsyncClient(api_key=key, base_url=plan.base_url)
+    relay, application = chat_relay(
+        client, plan.models, demo=plan.demo, log=_log(plan.redis), secret=plan.secret
+    )
+    if plan.host in LOOPBACK:
+        application = ForThisMachine(application)
+    _run(application, listener, relay, client)
+
+
+def _log(redis: str | None) -> Log | None:
+    if redis is None:
+        return None
+    from sseor.relay.redis import RedisLog
+
+    return RedisLog(redis)
+
+
+def _redis_url(given: str) -> str:
+    """Return a URL that may stand in a variable, where a password is not for all to see; ConfigError: none of Redis."""
+    url = given if "://" in given else os.environ.get(given, "")
+    try:
+        _log(url)
+    except ImportError:
+        raise ConfigError("--redis needs redis-py: pip install 'sseor[redis]'") from None
+    except ValueError:
+        raise ConfigError(
+            "--redis needs a URL of redis://, rediss:// or unix://, or a variable with one"
+        ) from None
+    return url
 
 
 def _require_uvicorn() -> None:
@@ -107,11 +174,18 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def chat_relay(client: AsyncClient, models: Sequence[str], *, demo: bool) -> tuple[Relay, Any]:
+def chat_relay(
+    client: AsyncClient,
+    models: Sequence[str],
+    *,
+    demo: bool,
+    log: Log | None = None,
+    secret: bytes | None = None,
+) -> tuple[Relay, Any]:
     """Return a relay that lets anybody chat with these models, and its application with the page."""
     from sseor.relay import Relay
 
-    relay = Relay()
+    relay = Relay(log=log, secret=secret)
 
     def answer(question: Question) -> AsyncStream:
         body = question.body
