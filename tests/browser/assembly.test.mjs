@@ -261,6 +261,8 @@ test("an event named error is a failure unless it says nothing", async () => {
     assert.match(failure.message, words);
     assert.equal(text, "a");
   }
+  const named = await both(`event: error\ndata: ${JSON.stringify(said({ content: "a" }))}\n\n`);
+  assert.deepEqual([named.text, named.failure.code], ["a", "ended_early"]);
   for (const data of ["", "null", "{}"]) {
     assert.equal((await both(`event: error\ndata: ${data}\n\n${sse(said({ content: "a" }), STOP)}`)).text, "a");
   }

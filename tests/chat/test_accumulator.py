@@ -285,6 +285,15 @@ def test_a_failure_behind_a_benign_finish_reason(native: str) -> None:
     assert not assembled.of(Finished)
 
 
+def test_a_native_error_that_comes_with_the_usage_is_a_failure_too() -> None:
+    """The chunk of the usage repeats the finish reason; if only there the provider's word tells, it counts."""
+    usage = chunk({"content": ""}, finish="stop", choice={"native_finish_reason": "error"}, usage={"cost": 0})
+    assembled = assemble(chunk({"content": ""}, finish="stop"), usage)
+    assert assembled.of(Finished) == [Finished("stop")]
+    assert assembled.accumulator.failure is not None
+    assert not assembled.completion.verdict.complete
+
+
 def test_a_native_error_after_content_is_shown_as_sent() -> None:
     """With content the finish reason stands and the native word is there to see."""
     assembled = assemble(plain("a"), chunk(finish="stop", choice={"native_finish_reason": "network_error"}))

@@ -222,6 +222,13 @@ def test_an_event_named_error_is_a_failure(data: str, message: str) -> None:
     assert failed.error.message == message
 
 
+@pytest.mark.parametrize("text", ["a", "a" * codec.SHALLOW, "a\ud83e"])
+def test_text_under_the_name_of_error_is_text(text: str) -> None:
+    """What a chunk says is not lost, however it is named and read; without a finish reason it is no success."""
+    (chunk,) = Reader().read(Event(json.dumps(with_text(text)), "error"))
+    assert (chunk.raw, chunk.error) == (with_text(text), None)
+
+
 @pytest.mark.parametrize("data", ["", "null", "{}"])
 def test_an_event_named_error_without_data_says_nothing(data: str) -> None:
     """Without data there is nothing to report."""

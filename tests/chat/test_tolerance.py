@@ -240,6 +240,17 @@ def test_llama_cpp() -> None:
     assert (assembled.completion.text, assembled.completion.extra) == ("a", {"timings": {"predicted_n": 1}})
 
 
+def test_llama_cpp_errors() -> None:
+    """An error is an event; as a field line, which older builds write, it is none, and the answer is cut."""
+    error = {"error": {"code": 500, "message": "slot is gone", "type": "server_error"}}
+    failure = answer(A, error).accumulator.failure
+    assert failure is not None
+    assert (failure.code, failure.error_type, failure.retryable) == (500, "server_error", True)
+    assembled = read_body(sse(A) + b"error: " + json.dumps(error["error"]).encode() + b"\n\n")
+    assert (assembled.completion.text, assembled.accumulator.finished) == ("a", False)
+    assert not assembled.completion.verdict.complete
+
+
 def test_ollama() -> None:
     """Whole calls with index 0 and ids of their own, and `stop` as the finish reason."""
 

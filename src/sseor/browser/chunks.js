@@ -42,7 +42,8 @@ export function* chunksIn({ event: name, data }) {
 function readDocument(text, name) {
   const isPlain = PLAIN_NAMES.includes(name);
   const value = parseJson(text);
-  if (name === "error" && errorOf(value) === null) {
+  const holdsChoices = isObject(value) && !isEmpty(value.choices);
+  if (name === "error" && errorOf(value) === null && !holdsChoices) {
     const error = value === undefined ? text : value;
     return isEmpty(error) ? null : { error };
   }

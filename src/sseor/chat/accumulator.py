@@ -126,8 +126,11 @@ class Accumulator:
             was_finished = assembly.raw_finish_reason is not None
             events += assembly.add(choice, self._seed())
             self.generated = self.generated or assembly.generated
-            if not was_finished and assembly.raw_finish_reason is not None:
-                events += self._finish(assembly)
+            if (
+                assembly.raw_finish_reason is not None
+            ):  # looked at again: the provider's own word may come later
+                finished = self._finish(assembly)
+                events += [] if was_finished else finished
             self._growing = assembly
         usage = chunk.usage
         if usage is not None:
@@ -194,7 +197,7 @@ class Accumulator:
                 message="the provider ended the answer with an error", retryable=True, native=native
             )
         elif not self.generated and native is not None and native.lower() in _FAILED_WORDS:
-            self.failure = Failure(
+            self.failure = self.failure or Failure(
                 message="the provider failed before any output", retryable=True, native=native
             )
         finished = choice.finished()

@@ -171,7 +171,7 @@ def _followed_by(chunks: Sequence[Chunk], error: ChunkError) -> Iterator[Chunk]:
 
 def chunk_of(value: Any, name: str) -> Chunk | None:
     """Return a decoded document as a chunk; None for noise under an event name of its own. Raises ValueError."""
-    if name == "error" and error_of(value) is None:
+    if name == "error" and error_of(value) is None and not (type(value) is dict and value.get("choices")):
         return Chunk({"error": value}) if value else None
     if type(value) is list and (error := error_of(value)) is not None:
         return Chunk({"error": error})
