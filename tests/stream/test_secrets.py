@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sseor.chat import Accumulator, Chunk
+from sseor.chat import Accumulator, Chunk, Completion, Finished, Generation, Text
 from sseor.errors import ConnectError, StatusError
-from sseor.stream.secrets import REDACTED, redact, redacted, without_echo
+from sseor.stream.secrets import REDACTED, SHORTEST, events_without, redact, redacted, without_echo
 
 KEY = "my-own-canary-0123456789"
 
@@ -55,3 +55,43 @@ def test_a_completion_that_quotes_a_failure() -> None:
     assert completion.failure is not None
     assert (completion.failure.message, completion.failure.code) == (f"you sent {REDACTED}", 502)
     assert without_echo(accumulator.completion(), "") == accumulator.completion()
+
+
+def named(key: str) -> Completion:
+    """Return an answer whose server uses the key as a word of its own."""
+    accumulator = Accumulator()
+    choice = {
+        "index": 0,
+        "delta": {"content": f"Low {key}"},
+        "finish_reason": key,
+        "native_finish_reason": key,
+    }
+    names = {"id": f"gen-{key}", "model": f"m/{key}", "provider": key, "system_fingerprint": key}
+    accumulator.add(Chunk({"model": f"first/{key}", "choices": []}))
+    accumulator.add(Chunk({**names, "choices": [choice]}))
+    completion = accumulator.completion()
+    completion.generations.append(Generation.of(completion))
+    return completion
+
+
+def test_names_and_reasons_of_the_server_hold_no_key() -> None:
+    """Whatever the server calls model, provider, id or reason; the text of the answer stays as it came."""
+    completion = without_echo(named(KEY), KEY)
+    assert completion.text == f"Low {KEY}"
+    assert (completion.model, completion.provider) == (f"m/{REDACTED}", REDACTED)
+    assert (completion.finish_reason, completion.changed_from["model"]) == (REDACTED, f"first/{REDACTED}")
+    assert completion.timeline.metrics().finish_reason == REDACTED
+    assert str(completion.to_dict()).count(KEY) == 1
+
+
+def test_a_key_that_is_a_word_is_no_secret() -> None:
+    """What local servers are given for form's sake stands in names of models, too."""
+    word = "k" * (SHORTEST - 1)
+    assert without_echo(named(word), word) == named(word)
+    assert events_without([Finished(word)], word) == [Finished(word)]
+
+
+def test_the_event_of_the_end_holds_no_key() -> None:
+    """Of the events only that one carries a word of the server that is not of the answer."""
+    events = [Text(KEY), Finished(KEY, 1), Finished("stop")]
+    assert events_without(events, KEY) == [Text(KEY), Finished(REDACTED, 1), Finished("stop")]

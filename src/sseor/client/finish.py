@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from sseor.chat import Completion
 from sseor.errors import ConfigError, SseorError
-from sseor.stream.secrets import redacted
+from sseor.stream.secrets import SHORTEST, redacted
 
 OnFinish = Callable[[Completion, SseorError | None], object]
 
 _logger = logging.getLogger("sseor")
-_FROM_THE_SERVER = ("model", "provider", "generation_id")
-_SHORTEST_KEY = 16
-"""Shorter ones, as local servers are given for form's sake, are words that names of models contain, too."""
 
 
 class Recorder(Protocol):
@@ -36,7 +32,7 @@ class Audience:
             raise ConfigError("on_finish must be callable: on_finish(completion, error)")
         self._calls: list[OnFinish] = [] if metrics is None else [metrics.record]
         self._calls += [] if on_finish is None else [on_finish]
-        self._secret = secret if len(secret) >= _SHORTEST_KEY else ""
+        self._secret = secret if len(secret) >= SHORTEST else ""
         self._complained: set[int] = set()
 
     def __bool__(self) -> bool:
@@ -44,7 +40,6 @@ class Audience:
 
     def tell(self, completion: Completion, error: SseorError | None) -> None:
         """Tell all of them what came, and the error that ended it, if one did."""
-        completion = self._without_echo(completion)
         for number, call in enumerate(self._calls):
             try:
                 call(completion, error)
@@ -57,9 +52,3 @@ class Audience:
     def without_key(self, text: str) -> str:
         """Return the text without the API key, should it hold it."""
         return redacted(text, self._secret)
-
-    def _without_echo(self, completion: Completion) -> Completion:
-        """Take the API key out of the names that the server gave, should it have echoed it there."""
-        told = {name: getattr(completion, name) for name in _FROM_THE_SERVER}
-        clean: dict[str, Any] = {name: value and self.without_key(value) for name, value in told.items()}
-        return completion if clean == told else replace(completion, **clean)

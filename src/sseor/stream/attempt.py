@@ -26,7 +26,7 @@ from sseor.wire import Comment
 
 from .body import Body
 from .refusals import failed_generation, refused
-from .secrets import redacted
+from .secrets import events_without, redacted
 from .settings import Settings
 from .splice import Splice
 from .steps import Deliver, Expired, Failed, Head, Open, Read, Step
@@ -196,6 +196,7 @@ class Attempt:
                         timeline.token(moment, visible=isinstance(event, Text))
                 if accumulator.finished:
                     watchdog.finished(now)
+                    events = events_without(events, self._settings.secret)
                 if as_chunks:
                     batch.append(item)
                 else:
@@ -208,7 +209,7 @@ class Attempt:
 
     def _finish(self) -> Generator[Step, Any, None]:
         """Judge how the body ended; after `[DONE]` read a little on, so that the connection can be used again."""
-        last = self.accumulator.end()
+        last = events_without(self.accumulator.end(), self._settings.secret)
         verdict = self.verdict
         if self.splice is not None:
             last = self.splice.end(last, complete=verdict.complete)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sseor.chat import Completion
+from sseor.chat import Completion, Finished
 from sseor.errors import SseorError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Told = TypeVar("Told", bound=DataclassInstance)
 
 REDACTED = "[redacted]"
 _RECOGNISABLE = 8
 """So many characters of a key that a cut has halved are still taken out."""
+
+SHORTEST = 16
+"""Shorter keys, as local servers are given for form's sake, are words that names of models contain, too."""
+
+_OF_COMPLETION = ("model", "provider", "generation_id", "service_tier", "system_fingerprint")
+_OF_GENERATION = ("id", "model", "provider", "finish_reason")
+_OF_CHOICE = ("finish_reason", "raw_finish_reason", "native_finish_reason")
 
 
 def redact(error: SseorError, secret: str) -> None:
@@ -29,20 +42,43 @@ def redact(error: SseorError, secret: str) -> None:
 
 
 def without_echo(completion: Completion, secret: str) -> Completion:
-    """Return the completion with the secret taken out of what the provider said of a failure."""
-    failure = completion.failure
-    if failure is None or not secret:
+    """Return the completion with the secret taken out of what the server said of it; the answer stays as it came."""
+    if not secret:
         return completion
-    texts = {field.name: getattr(failure, field.name) for field in fields(failure)}
-    clean: dict[str, Any] = {
-        name: redacted(text, secret) for name, text in texts.items() if isinstance(text, str)
-    }
-    return replace(completion, failure=replace(failure, **clean))
+    changes: dict[str, Any] = {}
+    if completion.failure is not None:
+        texts = [field.name for field in fields(completion.failure)]
+        changes["failure"] = _without(completion.failure, texts, secret)
+    if len(secret) >= SHORTEST:
+        changes["choices"] = [_without(choice, _OF_CHOICE, secret) for choice in completion.choices]
+        changes["generations"] = [_without(run, _OF_GENERATION, secret) for run in completion.generations]
+        changes["changed_from"] = {
+            name: redacted(value, secret) for name, value in completion.changed_from.items()
+        }
+        completion = _without(completion, _OF_COMPLETION, secret)
+    return replace(completion, **changes)
+
+
+def events_without(events: list[Any], secret: str) -> list[Any]:
+    """Return the events with the secret taken out of the server's word for why an answer ended."""
+    if len(secret) < SHORTEST:
+        return events
+    return [
+        _without(event, ("reason",), secret) if isinstance(event, Finished) else event for event in events
+    ]
+
+
+def _without(told: Told, names: Iterable[str], secret: str) -> Told:
+    """Return a record in which those of these fields that are texts hold no secret: itself, if they hold none."""
+    texts = {name: getattr(told, name) for name in names}
+    clean = {name: redacted(text, secret) for name, text in texts.items() if isinstance(text, str)}
+    changed = {name: text for name, text in clean.items() if text != texts[name]}
+    return replace(told, **changed) if changed else told
 
 
 def redacted(text: str, secret: str) -> str:
     """Return the text without the secret, and without a beginning of it where the text was cut."""
-    if not secret:
+    if not secret or secret[:_RECOGNISABLE] not in text:
         return text
     text = text.replace(secret, REDACTED)
     kept = text.removesuffix("…")
