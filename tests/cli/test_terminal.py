@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from sseor.cli import terminal
-from sseor.cli.terminal import Answer, StatusLine, UnwritableError
+from sseor.cli.terminal import Answer, StatusLine, UnwritableError, write_file, write_out
+from sseor.errors import ConfigError
 
 
 class Terminal(io.StringIO):
@@ -142,3 +145,41 @@ def test_elsewhere_only_the_last_state_is_written() -> None:
 def test_a_status_that_cannot_be_written_is_left_out(stream: io.StringIO | None) -> None:
     """A closed stderr costs nobody the answer."""
     StatusLine(stream).end("complete")
+
+
+def test_a_report_goes_to_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report is flushed, and what the encoding of stdout lacks becomes a question mark."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    write_out("a·b\n")
+    assert raw.getvalue() == b"a?b\n"
+    text = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", text)
+    write_out("a·b\n")
+    assert text.getvalue() == "a·b\n"
+
+
+@pytest.mark.parametrize(
+    ("stdout", "error", "told"),
+    [
+        (None, ConfigError, "standard output is closed"),
+        (Failing(BrokenPipeError()), BrokenPipeError, None),
+        (Failing(OSError(28, "No space left on device")), UnwritableError, "No space left on device"),
+        (Failing(OSError()), UnwritableError, "OSError"),
+    ],
+)
+def test_a_report_that_nobody_gets(
+    stdout: io.StringIO | None, error: type[Exception], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stdout that is closed, full or no longer read is each told by its own error."""
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with pytest.raises(error, match=told):
+        write_out("x")
+
+
+def test_a_file_of_the_users(tmp_path: Path) -> None:
+    """A file is written in UTF-8; one that cannot be is the user's mistake, told by its name."""
+    write_file(tmp_path / "x", "a·b")
+    assert (tmp_path / "x").read_bytes() == "a·b".encode()
+    with pytest.raises(ConfigError, match=r"/none/x cannot be written: No such file"):
+        write_file(tmp_path / "none" / "x", "")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sseor.cli.exit_codes import COMPLETE, NOT_CONFORMING
-from sseor.cli.terminal import StatusLine, UnwritableError
+from sseor.cli.terminal import StatusLine, write_file, write_out
 from sseor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -95,11 +95,11 @@ def conform(options: argparse.Namespace) -> int:
     if options.subject == "adapter":
         import sseor.conformance
 
-        _write(None, (Path(sseor.conformance.__file__).with_name("eventsource_parser.mjs")).read_text())
+        write_out((Path(sseor.conformance.__file__).with_name("eventsource_parser.mjs")).read_text())
         return COMPLETE
     cases = _cases(options)
     if options.subject == "cases":
-        _write(None, "".join(f"{case.id:<40} {case.title}\n" for case in cases))
+        write_out("".join(f"{case.id:<40} {case.title}\n" for case in cases))
         return COMPLETE
     return _decoder(options, cases)
 
@@ -149,20 +149,11 @@ def _decoder(options: argparse.Namespace, cases: list[Case]) -> int:
         status.clear()
         raise ConfigError(f"the decoder cannot be started: {error}") from None
     status.clear()
-    _write(options.output, WRITERS[options.format](report))
+    text = WRITERS[options.format](report)
+    if options.output is None:
+        write_out(text)
+    else:
+        write_file(Path(options.output), text)
     if options.output or options.format != "text":
         status.end(headline(report))
     return COMPLETE if report.passed else NOT_CONFORMING
-
-
-def _write(path: str | None, text: str) -> None:
-    try:
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        else:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UnwritableError(error.strerror or type(error).__name__) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sseor.cli.arguments import parse
 from sseor.cli.conform import conform
+from sseor.cli.decode import decode
 from sseor.cli.exit_codes import (
     BROKEN_PIPE,
     COMPLETE,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
+
+LIGHT = {"conform": conform, "decode": decode}
+"""The commands that need no HTTP library."""
 
 SENTENCE = 600
 """Characters at most; a server's own words are part of it."""
@@ -56,8 +60,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         options = parse(arguments)
     except SystemExit:  # --help and --version, which have said all
         return COMPLETE
-    if options.command == "conform":
-        return conform(options)
+    if options.command in LIGHT:
+        return LIGHT[options.command](options)
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
     from sseor.cli.serve import serve

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sseor.cli.exit_codes import COMPLETE
-from sseor.cli.terminal import StatusLine, UnwritableError
+from sseor.cli.terminal import StatusLine, write_file, write_out
 from sseor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def stats(options: argparse.Namespace) -> int:
         text = _table(found, records, options.by, since, until)
     else:
         text = f"No streams in this period. The log is {path}\n"
-    _write(text)
+    write_out(text)
     return COMPLETE
 
 
@@ -171,23 +171,6 @@ def _csv(found: Sequence[Summary], by: Sequence[str]) -> str:
 def _write_page(path: Path, records: Sequence[Record], by: Sequence[str], since: float, until: float) -> int:
     from sseor.metrics.page import page
 
-    try:
-        path.write_text(page(records, by=by, since=since, until=until), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or type(error).__name__}") from error
+    write_file(path, page(records, by=by, since=since, until=until))
     StatusLine(sys.stderr).end(f"sseor: {path} is written")
     return COMPLETE
-
-
-def _write(text: str) -> None:
-    if sys.stdout is None:
-        raise ConfigError("standard output is closed")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UnwritableError(error.strerror or type(error).__name__) from error

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
+import sys
 import time
+from pathlib import Path
 from typing import TextIO
 
 from sseor.chat.text import printable
+from sseor.errors import ConfigError
 
-__all__ = ["Answer", "StatusLine", "UnwritableError"]
+__all__ = ["Answer", "StatusLine", "UnwritableError", "write_file", "write_out"]
 
 CONTROLS = dict.fromkeys(code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t")
 """C0 and C1 but for line ends and tabs: a terminal obeys them, so none may come from a model."""
@@ -23,6 +27,29 @@ CLEAR_LINE = "\r\x1b[K"
 
 class UnwritableError(Exception):
     """The answer could not be written; the text says why."""
+
+
+def write_out(text: str) -> None:
+    """Write a report to stdout, what its encoding lacks as a question mark; `BrokenPipeError` when nobody reads it."""
+    if sys.stdout is None:
+        raise ConfigError("standard output is closed")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnwritableError(error.strerror or type(error).__name__) from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file of the user's, in UTF-8; `ConfigError` when it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or type(error).__name__}") from error
 
 
 class Answer:
