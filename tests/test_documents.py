@@ -14,7 +14,7 @@ from sseor.testing import LoopbackServer, OpenRouter
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = ("README.md", "docs/conformance.md", "docs/metrics.md")
+PAGES = ("README.md", "docs/conformance.md", "docs/metrics.md", "docs/resuming.md")
 """Those whose blocks of code are whole programs."""
 
 BLOCKS = {
@@ -25,8 +25,9 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_the_code_of_the_pages_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_the_pages_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block is a whole program; those that mean openrouter.ai get the loopback server instead."""
+    monkeypatch.chdir(tmp_path)
     with LoopbackServer(OpenRouter(thinking=0.05, cadence=0.02, pace=0.001)) as server:
 
         def at_home(*, base_url: str, **options: Any) -> Any:

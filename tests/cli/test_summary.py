@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sseor.chat import CompletedChoice, Completion, Timeline, Usage
+from sseor.chat import CompletedChoice, Completion, Generation, Timeline, Usage
 from sseor.cli.summary import verdict
 
 
@@ -35,6 +35,14 @@ def test_what_is_not_known_is_left_out() -> None:
         "complete (stop) · 1 heartbeat · cost unknown"
     )
     assert verdict(completion(usage=Usage({})))[1] == "complete (stop) · 0 + 0 tokens · cost unknown"
+
+
+def test_a_part_without_usage_leaves_the_cost_open() -> None:
+    """What an answer took that was cut and resumed is known of its last part alone, and the line says so."""
+    usage = Usage({"prompt_tokens": 5, "completion_tokens": 9, "cost": 0.25})
+    parts = [Generation(id="gen-1"), Generation(id="gen-2", usage=usage)]
+    assert verdict(completion(usage=usage, generations=parts))[1].endswith("5 + 9 tokens · $0.250000 or more")
+    assert verdict(completion(usage=usage, generations=parts[1:]))[1].endswith("· $0.250000")
 
 
 def test_a_free_answer_has_a_cost() -> None:

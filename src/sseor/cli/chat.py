@@ -18,7 +18,7 @@ from sseor.cli.prompt import read_prompt
 from sseor.cli.stats import open_log
 from sseor.cli.summary import verdict
 from sseor.cli.terminal import Answer, StatusLine
-from sseor.errors import ConfigError, SseorError
+from sseor.errors import ConfigError, ResumeError, SseorError
 from sseor.testing import LoopbackServer, OpenRouter
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def _ask(options: argparse.Namespace, prompt: str, base_url: str, key: str | Non
 def _stream(client: sseor.Client, options: argparse.Namespace, prompt: str) -> sseor.Stream:
     after_a_cut = {"on_cut": options.on_cut, "continue_on_length": options.continue_on_length}
     if options.resume is not None:
-        return client.resume(options.resume, model=options.model, **after_a_cut)
+        try:
+            return client.resume(options.resume, model=options.model, **after_a_cut)
+        except ResumeError as error:  # nothing was sent: the file is a wrong argument
+            raise ConfigError(error.detail) from error
     messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
     if options.system is not None:
         messages.insert(0, {"role": "system", "content": options.system})

@@ -38,7 +38,9 @@ def _figures(completion: Completion) -> list[str]:
         parts.append(f"{timeline.heartbeats} heartbeat{'s' * (timeline.heartbeats > 1)}")
     if usage is not None:
         parts.append(f"{usage.prompt_tokens or 0} + {usage.completion_tokens or 0} tokens")
-    parts.append("cost unknown" if completion.cost is None else f"${float(completion.cost):.6f}")
+    # A part that was cut has told nobody what it took.
+    more = " or more" if any(generation.usage is None for generation in completion.generations) else ""
+    parts.append("cost unknown" if completion.cost is None else f"${float(completion.cost):.6f}{more}")
     doubtful = len(completion.verdict.doubtful_seams)
     if doubtful:
         parts.append(f"{doubtful} seam{'s' * (doubtful > 1)} in doubt")
