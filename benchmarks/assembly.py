@@ -220,7 +220,7 @@ def rows_of(workload: Workload, *, assembled: bool) -> list[Row]:
 def tables(scale: float) -> Iterator[Table]:
     """Return the tables: chunks alone, then answers from text, reasoning, tool calls and 100 000 small deltas."""
     columns = dict.fromkeys(WAYS, "µs")
-    rounds = max(2, round(9 * scale))
+    rounds = max(2, round(5 * scale))
     base = "floor: json alone"
     text = workloads.deltas(1000)
     yield Table(

@@ -46,7 +46,7 @@ def row(reader: str, loop: str, **plan: Any) -> Row:
 
 def tables(scale: float) -> Iterator[Table]:
     """Return the tables of cost per chunk and of the first text."""
-    seconds = 2.0 if scale >= 1 else 1.0
+    seconds = 1.5 if scale >= 1 else 1.0
     paced = {"way": "paced", "streams": 60, "rate": 50, "seconds": seconds}
     few = max(1, round(3 * scale))
     with server() as base_url:
@@ -58,7 +58,7 @@ def tables(scale: float) -> Iterator[Table]:
             COST,
             [row(name, "asyncio", base_url=base_url, **paced) for name in ASYNC],
             RAW,
-            max(1, round(5 * scale)),
+            max(1, round(4 * scale)),
         )
         yield Table(
             "client-uvloop",
@@ -89,7 +89,7 @@ def tables(scale: float) -> Iterator[Table]:
             COST,
             [row(name, "threads", base_url=base_url, **alone) for name in SYNC],
             "httpx, iter_raw",
-            max(1, round(5 * scale)),
+            max(1, round(4 * scale)),
         )
         yield first_text(base_url, scale)
     with server(tls=True) as base_url:
@@ -109,7 +109,7 @@ def tables(scale: float) -> Iterator[Table]:
 
 def first_text(base_url: str, scale: float) -> Table:
     """Return the table of the time to the first text."""
-    plan = {"base_url": base_url, "way": "first", "requests": 200 if scale >= 1 else 60}
+    plan = {"base_url": base_url, "way": "first", "requests": 100 if scale >= 1 else 60}
     rows = []
     for loop, names in {"threads": list(SYNC), "asyncio": list(ASYNC)}.items():
         for name in names:
@@ -132,10 +132,10 @@ def first_text(base_url: str, scale: float) -> Table:
 def capacity(scale: float) -> Iterator[Table]:
     """Return the table of how many streams one core holds."""
     with server(core=0) as base_url:
-        plan = {"base_url": base_url, "way": "ladder", "rate": 50, "seconds": 1.2}
-        rows = []
-        for loop in ("asyncio", "uvloop"):
-            for name in (RAW, OURS, "aiohttp and orjson", "openai"):
+        plan = {"base_url": base_url, "way": "ladder", "rate": 50, "seconds": 1.0}
+        rows, fast = [], (RAW, OURS, "aiohttp and orjson")
+        for loop, names in {"asyncio": ("openai", *fast), "uvloop": fast}.items():
+            for name in names:
                 one = row(name, loop, **plan)
                 rows.append(Row(f"{name} ({loop})", one.take, one.check))
         yield Table(

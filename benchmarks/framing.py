@@ -189,7 +189,7 @@ def tables(scale: float) -> Iterator[Table]:
             dict.fromkeys(READS, "µs"),
             rows,
             BASE,
-            max(2, round(11 * scale)),
+            max(2, round(7 * scale)),
         )
     yield large_event(scale)
 

@@ -199,7 +199,7 @@ def tables(scale: float) -> Iterator[Table]:
             row("OpenTelemetry, per stream of 500 chunks", lambda: cost_of_telemetry(200)),
         ],
         "",
-        max(2, round(5 * scale)),
+        max(2, round(3 * scale)),
     )
     rows = []
     for caller, shell in itertools.product((0.0, 0.015), ("threads", "asyncio", "trio")):
@@ -212,7 +212,7 @@ def tables(scale: float) -> Iterator[Table]:
         dict.fromkeys(TRUTH, "ms"),
         rows,
         "",
-        max(1, round(2 * scale)),
+        1,
     )
 
 

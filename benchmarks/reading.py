@@ -30,7 +30,7 @@ from benchmarks.seen import Seen
 
 SETTLE_SECONDS = 0.4
 LATEST = 0.05
-LADDER = (50, 75, 100, 125, 150, 200, 250, 300, 350, 400, 500, 600, 700, 850, 1000)
+LADDER = (50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000)
 """Steps that are far enough apart for a run of some seconds to tell them apart."""
 OPEN_AT_ONCE = 50
 

@@ -282,7 +282,7 @@ def tables(scale: float) -> Iterator[Table]:
             {name: unit},
             [Row(row, partial(take, row, name), check) for row in ROWS],
             "sse-starlette, ready bytes",
-            max(1, round(3 * scale)),
+            max(1, round(2 * scale)),
             less_is_more=not unit.startswith("k events"),
         )
 
