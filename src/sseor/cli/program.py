@@ -64,10 +64,19 @@ def _run(arguments: Sequence[str] | None) -> int:
         return LIGHT[options.command](options)
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
+    from sseor.cli.record import record, replay
     from sseor.cli.serve import serve
     from sseor.cli.stats import stats
 
-    return {"chat": chat, "demo": demo, "serve": serve, "stats": stats}[options.command](options)
+    commands = {
+        "chat": chat,
+        "demo": demo,
+        "record": record,
+        "replay": replay,
+        "serve": serve,
+        "stats": stats,
+    }
+    return commands[options.command](options)
 
 
 def _end(code: int, text: str) -> int:

@@ -39,6 +39,7 @@ from sseor.testing.recording import Request
 from sseor.testing.reply import Reply
 from sseor.testing.server import LoopbackServer, Respond
 from sseor.testing.shapes import Generation
+from sseor.testing.tape import Tape, TapeError
 
 __all__ = [
     "Act",
@@ -68,6 +69,8 @@ __all__ = [
     "Silence",
     "Stall",
     "Status",
+    "Tape",
+    "TapeError",
     "Think",
     "Usage",
     "answer",
