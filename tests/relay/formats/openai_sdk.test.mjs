@@ -5,7 +5,7 @@ import { test } from "node:test";
 import OpenAI from "openai";
 
 const { RELAY, CUT_RELAY, TEXT } = process.env;
-const PATIENCE = { timeout: 30_000 };
+const PATIENCE = { timeout: 120_000 };
 
 const at = (baseURL) => new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
 const question = (content) => ({ model: "openai/gpt-5-mini", messages: [{ role: "user", content }] });

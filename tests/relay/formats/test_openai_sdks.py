@@ -174,5 +174,5 @@ def test_the_client_for_node(port: int, tmp_path_factory: pytest.TempPathFactory
     script.write_text((HERE / "openai_sdk.test.mjs").read_text())
     with CuttingProxy(port, cuts=1000, least=1, most=1500, seed=1) as proxy:
         uncut, cut = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{proxy.port}"
-        node("--test", script, cwd=folder, TEXT=TEXT, RELAY=uncut, CUT_RELAY=cut)
+        node("--test", script, cwd=folder, timeout=400, TEXT=TEXT, RELAY=uncut, CUT_RELAY=cut)
         assert proxy.cut >= 8
