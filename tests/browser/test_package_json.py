@@ -170,7 +170,7 @@ def test_the_declarations_are_those_of_the_modules(project: Path, tmp_path: Path
 
 
 def test_messages_of_other_packages_fit(project: Path) -> None:
-    """Interfaces without an index signature, readonly arrays and our own type are messages; every event is narrowed."""
+    """Interfaces, readonly arrays and our own type are messages; options may be undefined; every event is narrowed."""
     (project / "fits.ts").write_text(
         """
         import { streamChat, type ChatMessage } from "sseor";
@@ -179,6 +179,8 @@ def test_messages_of_other_packages_fit(project: Path) -> None:
         const fixed = [{ role: "user", content: [{ type: "text", text: "Hi" }] }] as const;
         const ours: ChatMessage[] = [{ role: "tool", tool_call_id: "a", content: "14:07" }];
         export const streams = [theirs, fixed, ours].map((messages) => streamChat({ model: "m", messages }));
+        export const ask = (signal?: AbortSignal, stall?: number) =>
+          streamChat({ model: "m", messages: ours, signal, apiKey: process.env["KEY"], timeouts: { stall } });
         export function shown(event: import("sseor").ChatEvent): string | number | object | null {
           switch (event.type) {
             case "text": case "reasoning": return event.text;
@@ -193,8 +195,13 @@ def test_messages_of_other_packages_fit(project: Path) -> None:
         }
         """
     )
-    for lib in ((), ("--lib", "es2022")):  # also where nothing of a browser is known
-        assert tsc(project, *STRICT, "--noEmit", "--types", "node", *lib, "fits.ts") == ""
+    exact = (
+        "--exactOptionalPropertyTypes",
+        "--noUncheckedIndexedAccess",
+        "--noPropertyAccessFromIndexSignature",
+    )
+    for more in (exact, ("--lib", "es2022")):  # also where nothing of a browser is known
+        assert tsc(project, *STRICT, "--noEmit", "--types", "node", *more, "fits.ts") == ""
 
 
 def test_wrong_programs_do_not_compile(project: Path) -> None:

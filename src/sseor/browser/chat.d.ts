@@ -13,33 +13,33 @@ export interface ChatMessage {
 /** Deadlines in milliseconds; null switches one off. Only `total` counts the time that the caller takes. */
 export interface Timeouts {
   /** From the start of each attempt until the answer begins; heartbeats do not count. Default 120 000. */
-  firstToken?: number | null;
+  firstToken?: number | null | undefined;
   /** Between two signs of progress: text, reasoning, a tool-call fragment, a finish reason, usage. Default 120 000. */
-  stall?: number | null;
+  stall?: number | null | undefined;
   /** Without any byte, once the body has shown a sign of life. Default 30 000. */
-  silence?: number | null;
+  silence?: number | null | undefined;
   /** The whole stream with all its attempts. Default null. */
-  total?: number | null;
+  total?: number | null | undefined;
 }
 
 export interface ChatOptions {
   model: string;
   messages: readonly ChatMessage[];
   /** Default: OPENROUTER_API_KEY of the environment, for openrouter.ai only. */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** Default `https://openrouter.ai/api/v1`. */
-  baseURL?: string;
-  timeouts?: Timeouts;
+  baseURL?: string | undefined;
+  timeouts?: Timeouts | undefined;
   /** Requests at most, the first one included; a retry happens only before the first token. Default 3. */
-  attempts?: number;
-  signal?: AbortSignal;
+  attempts?: number | undefined;
+  signal?: AbortSignal | undefined;
   /** More header fields, such as `HTTP-Referer` and `X-OpenRouter-Title`. */
-  headers?: ConstructorParameters<typeof Headers>[0];
-  fetch?: typeof globalThis.fetch;
+  headers?: ConstructorParameters<typeof Headers>[0] | undefined;
+  fetch?: typeof globalThis.fetch | undefined;
   /** Bytes of one event at most. Default 64 MiB. */
-  maxEventBytes?: number;
+  maxEventBytes?: number | undefined;
   /** A key in a browser is open to everyone who opens the page; without this it is refused. */
-  dangerouslyAllowBrowser?: boolean;
+  dangerouslyAllowBrowser?: boolean | undefined;
   /** Whatever else the server takes: `temperature`, `max_tokens`, `tools`, `reasoning`, `provider`, … */
   [parameter: string]: unknown;
 }

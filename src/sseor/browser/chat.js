@@ -11,6 +11,7 @@
 import { Attempt } from "./attempt.js";
 import { ChatError, redact } from "./failures.js";
 import { settingsOf } from "./options.js";
+import { onAbort } from "./signals.js";
 import { Watchdog, within } from "./watchdog.js";
 
 export { ChatError } from "./failures.js";
@@ -170,18 +171,16 @@ class Life {
    */
   async *run() {
     const { signal, timeouts } = this.#settings;
-    const onAbort = () => this.abort(new ChatError("aborted", "the signal was aborted", { cause: signal?.reason }));
     const watchdog = new Watchdog(timeouts, performance.now());
     let expiries = 0;
     let wait = 0;
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted) onAbort();
+    const unlisten = signal && onAbort(signal, () => this.abort(abortedBy(signal)));
     try {
       while (true) {
         try {
           if (wait > 0) await this.#pause(wait);
-          this.#attempts += 1;
           this.#attempt = new Attempt(this.#settings, this.#begin());
+          this.#attempts += 1;
           yield* this.#attempt.run(watchdog);
           return;
         } catch (error) {
@@ -197,7 +196,7 @@ class Life {
         }
       }
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      unlisten?.();
     }
   }
 
@@ -241,4 +240,9 @@ class Life {
     if (!failure.retryable || generated || finished || this.#attempts >= this.#settings.attempts) return Infinity;
     return failure.retryAfter ?? Math.random() * Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (this.#attempts - 1));
   }
+}
+
+/** @param {AbortSignal} signal */
+function abortedBy(signal) {
+  return new ChatError("aborted", "the signal was aborted", { cause: signal.reason });
 }

@@ -113,19 +113,19 @@ export type StreamState = "connecting" | "open" | "waiting" | "ended";
 
 export interface StreamOptions {
   /** The answer has grown: called at most once a frame, by a timer while the page is hidden, and at the end. */
-  onUpdate?: (answer: Answer) => void;
+  onUpdate?: ((answer: Answer) => void) | undefined;
   /** Each record, once and in order. */
-  onRecord?: (record: RelayRecord) => void;
-  onState?: (state: StreamState) => void;
+  onRecord?: ((record: RelayRecord) => void) | undefined;
+  onState?: ((state: StreamState) => void) | undefined;
   /** The relay has named a stream that was begun here: keep the ID to attach again after a reload. */
-  onStart?: (id: string) => void;
-  headers?: Record<string, string>;
-  credentials?: "omit" | "same-origin" | "include";
-  fetch?: typeof globalThis.fetch;
+  onStart?: ((id: string) => void) | undefined;
+  headers?: Record<string, string> | undefined;
+  credentials?: "omit" | "same-origin" | "include" | undefined;
+  fetch?: typeof globalThis.fetch | undefined;
   /** Milliseconds without a byte after which a connection counts as dead. Default 45 000; asleep while hidden. */
-  silence?: number;
+  silence?: number | undefined;
   /** Connections in a row without a record before the stream counts as lost. Default 30. */
-  attempts?: number;
+  attempts?: number | undefined;
 }
 
 /** One stream of a relay, read over as many connections as it takes: each record once, in order, with no gap. */
