@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -102,6 +103,16 @@ async def test_a_question_sent_twice_is_one_stream_in_its_own_words() -> None:
     assert objects(second.body.decode())[0]["model"] == "openai/gpt-5"
 
 
+async def test_a_question_sent_twice_without_room() -> None:
+    """Is refused, although its stream is there, and begins no other."""
+    app, bodies = relaying(Source(), relay=Relay(limits=Limits(viewers=1)))
+    key = {"idempotency-key": "0123456789abcdef"}
+    async with asking(app, headers=key) as reply:
+        await reply.until(lambda one: one.body)
+        assert (await asked(app, headers=key)).code == "too_many"
+    assert len(bodies) == 1
+
+
 async def test_a_client_of_the_ai_sdk_comes_back() -> None:
     """To a stream from its beginning, whatever ID it gives, also when that has ended; to none with 204."""
     app, _ = relaying(whole("Low", " water"))
@@ -196,7 +207,9 @@ async def test_forwarding_in_a_format() -> None:
 
 
 def test_each_code_has_a_meaning() -> None:
-    """One line that says nothing of upstream; a code of an application's own stands for itself."""
+    """One line that says nothing of upstream, and a place on the page; one of an application's own stands for itself."""
+    page = (Path(__file__).parent.parent.parent.parent / "docs" / "relay.md").read_text()
+    assert [code for code in MEANINGS if f"| `{code}` |" not in page] == []
     assert all(meaning and meaning.isprintable() for meaning in MEANINGS.values())
     assert meaning_of("cut") == "the answer was cut short"
     assert meaning_of("no-tides") == "no-tides"
