@@ -207,7 +207,7 @@ async def test_forwarding_in_a_format() -> None:
 
 
 def test_each_code_has_a_meaning() -> None:
-    """One line that says nothing of upstream, and a place on the page; one of an application's own stands for itself."""
+    """One line that says nothing of upstream, and a place on the page; an application's own stands for itself."""
     page = (Path(__file__).parent.parent.parent.parent / "docs" / "relay.md").read_text()
     assert [code for code in MEANINGS if f"| `{code}` |" not in page] == []
     assert all(meaning and meaning.isprintable() for meaning in MEANINGS.values())
