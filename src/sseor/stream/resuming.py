@@ -98,7 +98,7 @@ class Recovery:
             self._form = self._settings.learned_forms[self._request.model] = "instruction"
             if not self._over_a_cap():
                 return self._next(0.0, error)
-        again = self._retry(error, left)
+        again = None if self._over_a_cap() else self._retry(error, left)
         if again is not None:
             return again
         if self._cut is None and self._lengths:
