@@ -89,11 +89,12 @@ def serve(options: argparse.Namespace) -> int:
     # Imported here, so that other commands do not wait for it.
     from sseor.cli.chat import key_for, no_proxy
     from sseor.cli.workers import run_workers
+    from sseor.client.endpoint import endpoint
     from sseor.testing import LoopbackServer
 
     _require_uvicorn()
-    if not options.demo:
-        key_for(options.key_env, options.base_url)
+    if not options.demo:  # wrong ones are to be told of before anything is served
+        endpoint(api_key=key_for(options.key_env, options.base_url), base_url=options.base_url)
     if options.workers < 1 or (options.workers > 1 and not options.redis):
         raise ConfigError(
             "--workers is a number above 0, and more than one need --redis: they share the streams"
