@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sseor._version import __version__
 from sseor.cli.conform import add_conform
 from sseor.cli.decode import add_decode
+from sseor.cli.doctor import add_doctor
 from sseor.cli.record import add_record
 from sseor.cli.serve import add_serve
 from sseor.cli.stats import VARIABLE, add_stats
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(demo, on_cut="resume")
     add_serve(commands, STYLE, OPENROUTER)
     add_record(commands, STYLE, OPENROUTER)
+    add_doctor(commands, STYLE, OPENROUTER)
     add_conform(commands, STYLE)
     add_decode(commands, STYLE)
     add_stats(commands, STYLE)

@@ -64,6 +64,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return LIGHT[options.command](options)
     # Imported here, so that a mistyped command or --help does not wait for the HTTP library.
     from sseor.cli.chat import chat, demo
+    from sseor.cli.doctor import doctor
     from sseor.cli.record import record, replay
     from sseor.cli.serve import serve
     from sseor.cli.stats import stats
@@ -71,6 +72,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     commands = {
         "chat": chat,
         "demo": demo,
+        "doctor": doctor,
         "record": record,
         "replay": replay,
         "serve": serve,

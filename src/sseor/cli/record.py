@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sseor.client.endpoint import Endpoint
     from sseor.testing import Tape
 
-__all__ = ["add_record", "load_tape", "record", "replay", "take", "told"]
+__all__ = ["add_question", "add_record", "load_tape", "question", "record", "replay", "take", "told"]
 
 RECORD = """\
 Asks a model and writes its answer to a file as it comes over the network: status, header fields, and each read of the
@@ -45,7 +45,11 @@ def add_record(commands: Any, style: dict[str, Any], base_url: str) -> None:
     record = commands.add_parser(
         "record", help="keep an answer as it came", description=RECORD, epilog=EXAMPLE, **style
     )
-    add_question(record, base_url)
+    record.add_argument("prompt", nargs="?", help="the question; may also be piped in")
+    record.add_argument(
+        "--base-url", default=base_url, metavar="URL", help=f"another server (default: {base_url})"
+    )
+    add_question(record)
     record.add_argument("-o", "--output", required=True, metavar="FILE", help="where the recording goes")
     replay = commands.add_parser(
         "replay", help="serve a recorded answer", description=REPLAY, epilog=EXAMPLE, **style
@@ -57,13 +61,9 @@ def add_record(commands: Any, style: dict[str, Any], base_url: str) -> None:
     replay.add_argument("--once", action="store_true", help="end when one client has been served")
 
 
-def add_question(parser: argparse.ArgumentParser, base_url: str) -> None:
+def add_question(parser: argparse.ArgumentParser) -> None:
     """Add the options of a command that sends one request and takes its answer."""
-    parser.add_argument("prompt", nargs="?", help="the question; may also be piped in")
-    parser.add_argument("-m", "--model", required=True, help="the model, such as openai/gpt-5-mini")
-    parser.add_argument(
-        "--base-url", default=base_url, metavar="URL", help=f"another server (default: {base_url})"
-    )
+    parser.add_argument("-m", "--model", help="the model, such as openai/gpt-5-mini")
     parser.add_argument("--key-env", metavar="NAME", help="the environment variable that holds the API key")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="end the answer after N tokens")
     parser.add_argument(
@@ -97,6 +97,8 @@ def question(options: argparse.Namespace, prompt: str) -> tuple[Endpoint, bytes]
     from sseor.cli.chat import key_for
     from sseor.client.endpoint import endpoint
 
+    if options.model is None:
+        raise ConfigError("which model? name it with --model, such as -m openai/gpt-5-mini")
     if not options.patience > 0:
         raise ConfigError("--patience takes a number of seconds above 0")
     where = endpoint(api_key=key_for(options.key_env, options.base_url), base_url=options.base_url)

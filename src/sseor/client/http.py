@@ -5,6 +5,7 @@ A client that the caller brings may be one of httpx or of httpx2: only methods t
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
@@ -134,6 +135,11 @@ def proxy_for(endpoint: Endpoint) -> str:
     return proxy
 
 
+def tls_context() -> ssl.SSLContext:
+    """Return what checks the certificates of servers: the authorities that httpx trusts, or `SSL_CERT_FILE`."""
+    return httpx.create_ssl_context()
+
+
 def without_credentials(url: str) -> str:
     """Return scheme, host and port of a URL: what may be shown of a proxy."""
     parts = urlsplit(url)
@@ -167,7 +173,7 @@ def body_of(response: Any) -> Any:
 
 def _pool(endpoint: Endpoint, backend: Any, direct: Any, http_proxy: Any, socks_proxy: Any) -> Any:
     options: dict[str, Any] = {
-        "ssl_context": httpx.create_ssl_context() if endpoint.is_tls else None,
+        "ssl_context": tls_context() if endpoint.is_tls else None,
         "max_connections": None,
         "max_keepalive_connections": _KEPT_ALIVE,
         "keepalive_expiry": _KEPT_ALIVE_SECONDS,
