@@ -184,13 +184,13 @@ def test_what_has_no_part_of_its_own_is_data() -> None:
     """The last of each type stays in the message, what passes does not; none of them interrupts a text."""
     found = events(
         text("a"),
-        {"type": "step", "name": "one", "of": 2},
+        {"type": "step", "name": "one", "choice": 2},
         {"type": "usage", "prompt_tokens": 3},
         {"type": "retrying", "wait": 0.5, "code": "cut"},
         text("b"),
     )
     assert found[2:] == [
-        {"type": "data-step", "id": "step", "data": {"name": "one", "of": 2}},
+        {"type": "data-step", "id": "step", "data": {"name": "one", "choice": 2}},
         {"type": "data-usage", "id": "usage", "data": {"prompt_tokens": 3}},
         {"type": "data-retrying", "transient": True, "data": {"wait": 0.5, "code": "cut"}},
         {"type": "text-delta", "id": "0", "delta": "b"},

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["AISDKEncoder"]
 
 PARTS = {"text": "text", "reasoning": "reasoning", "refusal": "text", "audio": "text"}
+OF_A_CHOICE = frozenset((*PARTS, "tool_delta", "tool_call", "image", "annotation", "finish"))
 REASONS = {"tool_calls": "tool-calls", "content_filter": "content-filter"}
 DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+)[;,]", re.ASCII | re.IGNORECASE)
 WEB_URL = re.compile(r"https?://", re.ASCII | re.IGNORECASE)
@@ -46,9 +47,9 @@ class AISDKEncoder(Encoder):
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Return the events for a record."""
-        if "choice" in record:
-            return b""
         match record["type"]:
+            case name if name in OF_A_CHOICE and "choice" in record:
+                return b""
             case "text" | "reasoning" | "refusal":
                 return self._piece(record["type"], record["text"])
             case "audio":
