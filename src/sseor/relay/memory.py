@@ -100,6 +100,8 @@ class MemoryLog:
         if found is not None:
             found.followers -= 1
             found.unwatched_since = anyio.current_time()
+            if not found.followers:
+                tail.unshare()
 
     async def unwatched(self, stream: str) -> float:
         """Return for how long nobody has followed the stream."""

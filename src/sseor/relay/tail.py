@@ -171,10 +171,15 @@ class Tail:
 
     def wake(self) -> None:
         """Wake all who wait, for whatever reason."""
-        self._newest = None
+        self.unshare()
         if self._change is not None:
             change, self._change = self._change, None
             change.set()
+
+    def unshare(self) -> None:
+        """Let go of what viewers shared: there is something newer, or nobody looks."""
+        self._newest = None
+        self.encoded.clear()
 
 
 def payload_of(block: bytes) -> bytes:

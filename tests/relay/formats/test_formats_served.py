@@ -192,6 +192,18 @@ async def test_a_viewer_that_has_all_is_not_cut_off() -> None:
     await relay.aclose()
 
 
+async def test_nothing_stays_of_what_viewers_shared() -> None:
+    """Once nobody looks: a log that keeps many streams keeps their records, and not what was made of them."""
+    relay = Relay(smoothing=None)
+    stream = await relay.start(whole("Low"))
+    viewers = [await relay.attach(stream, format="openai") for _ in range(2)]
+    tail = viewers[0].tail
+    for viewer in viewers:
+        assert b"DONE" in b"".join([part async for part in viewer])
+        assert bool(tail.encoded) is (viewer is viewers[0])
+    await relay.aclose()
+
+
 async def test_forwarding_in_a_format() -> None:
     """The headers are there before anything is read, and the question is repeated."""
     relay = Relay(smoothing=None)
