@@ -181,7 +181,7 @@ def test_only_bytes_are_fed(data: object, before: bytes) -> None:
     assert decoder.feed(b"\n\ndata: z\n\n")[-1] == Event("z")
 
 
-@pytest.mark.parametrize("stream", [b"", b"data: x", b"data: x\n\n", b"data: x\r"])
+@pytest.mark.parametrize("stream", [b"", b"data: x", b"data: x\n\n", b"data: x\r", b"data: x\n\n: c"])
 @pytest.mark.parametrize("late", [b"data: y\n\n", b"", b"x"])
 def test_feeding_after_the_end(stream: bytes, late: bytes) -> None:
     """A decoder reads one stream: feeding after `end` is refused in a sentence; a second `end` does nothing."""
@@ -292,6 +292,25 @@ def test_what_just_fits(size: int) -> None:
     )
     items, _ = decode([stream[i : i + size] for i in range(0, 2 * len(stream), size)], max_event_bytes=40)
     assert items == [Event("x" * 34), Comment("y" * 38), Comment("z"), Event("0123456789\n0123456789")]
+
+
+@pytest.mark.parametrize("stream", [b"data: " + b"x" * (4 << 20), (b"data: " + b"x" * 1000 + b"\n") * 5000])
+def test_what_was_too_large_is_let_go(stream: bytes) -> None:
+    """After the error the decoder holds nothing any more of what was pending."""
+    decoder = Decoder((4 << 20) - 100_000)
+    tracemalloc.start()
+    try:
+        _, error = feed_until_refused(
+            decoder, [stream[i : i + 10_000] for i in range(0, len(stream), 10_000)]
+        )
+        assert error is not None
+        error.__traceback__ = None
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"")
 
 
 def test_the_error_is_a_value() -> None:

@@ -138,7 +138,6 @@ class Decoder(LineBuffer):
     def end(self) -> Unfinished | None:
         """Say that the stream is over; return what it left unfinished, None if it ended between events."""
         if self._ended or self._failed:
-            self._ended = True
             return None
         self._ended = True
         self._idle = self._between_blocks = False
