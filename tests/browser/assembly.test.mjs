@@ -234,7 +234,7 @@ test("a bomb of brackets or digits is an error with the text so far, or a chunk"
 
 test("an answer that is one document is read, also before the events of the end; another is none", async () => {
   const whole = JSON.stringify({ choices: [{ message: { content: "a" }, finish_reason: "stop" }] }, null, 1);
-  for (const body of [whole, `\n\n  ${whole}\n`, `${whole}\n\ndata: [DONE]\n\n`]) {
+  for (const body of [whole, `\n\n  ${whole}\n`, `${" ".repeat(2000)}${whole}`, `${" \n".repeat(50)}\t${whole}`, `${whole}\n\ndata: [DONE]\n\n`]) {
     for (const type of ["application/json", "text/event-stream", ""]) {
       const { text, failure } = await both(body, { type });
       assert.deepEqual([text, failure], ["a", null]);

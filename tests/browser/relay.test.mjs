@@ -76,7 +76,7 @@ test("a relay that is not there is lost after so many attempts", PATIENCE, async
 });
 
 test("a silent connection is given up and another goes on", PATIENCE, async () => {
-  const { stream, seen } = begin({ records, holds: [3, 9] }, { silence: 300 });
+  const { stream, seen } = begin({ records, holds: [3, 9] }, { silence: 1500 });
   await stream.done;
   assert.deepEqual(seen.records, records);
   assert.equal((await requestsOf(stream.id)).length, 2);
@@ -90,9 +90,11 @@ test("a gap is never passed over: the record is asked for again", PATIENCE, asyn
 });
 
 test("a snapshot replaces the answer, and numbers go on behind it", PATIENCE, async () => {
-  const { stream } = begin({ records, cuts: [120], snapshot: 20 });
+  const steps = [{ type: "step", name: "one" }, { type: "step", name: "two" }];
+  const { stream } = begin({ records: [...steps, ...records], cuts: [120], snapshot: 20 });
   await stream.done;
   assert.equal(stream.answer.text, TEXT);
+  assert.deepEqual(stream.answer.records, { step: steps[1] });
 });
 
 test("attach gives the whole answer to somebody who comes late", PATIENCE, async () => {

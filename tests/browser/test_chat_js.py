@@ -18,8 +18,8 @@ HERE = Path(__file__).parent
 def test_stream_chat(name: str) -> None:
     """Each fact of the Node test file holds, and every connection is let go."""
     with LoopbackServer(respond) as server:
-        node("--test", HERE / f"{name}.test.mjs", SSEOR_BASE_URL=server.base_url)
-        assert server.wait_idle(5)
+        node("--test", HERE / f"{name}.test.mjs", timeout=240, SSEOR_BASE_URL=server.base_url)
+        assert server.wait_idle(20)
 
 
 @pytest.mark.usefixtures("leaves_nothing_open")
@@ -46,4 +46,4 @@ def test_a_program_ends_by_itself(tmp_path: Path) -> None:
     )
     with LoopbackServer(respond) as server:
         assert node(program, SSEOR_BASE_URL=server.base_url) == "Low water\n"
-        assert server.wait_idle(5)
+        assert server.wait_idle(20)

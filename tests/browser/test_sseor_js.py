@@ -73,4 +73,4 @@ def test_the_client_of_a_relay() -> None:
     """Each fact of the Node test file holds, and every connection is let go."""
     with LoopbackServer(ScriptedRelay()) as server:
         node("--test", HERE / "relay.test.mjs", SSEOR_RELAY=f"{server.origin}/")
-        assert server.wait_idle(5)
+        assert server.wait_idle(20)

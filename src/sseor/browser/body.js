@@ -16,6 +16,7 @@ import { Decoder, EventTooLargeError } from "./sseor.js";
 /** @typedef {"heartbeat" | Json} Item */
 
 const SIGNATURES = ["data", "event", "id", "retry", ":", "\xef\xbb\xbf"]; // bytes as characters of the same number
+const LONGEST_SIGNATURE = 5;
 
 /** Reads one body. `done`: `[DONE]` came · `unterminated`: the last event lacked its blank line and was accepted. */
 export class Body {
@@ -48,7 +49,7 @@ export class Body {
   *feed(data) {
     if (this.#opening !== null) {
       data = joined(this.#opening, data);
-      this.#opening = this.#decide(data, false) ? null : afterLineEnds(data);
+      this.#opening = this.#decide(data, false) ? null : shortened(data);
       if (this.#opening !== null) return;
     }
     if (this.#document !== null) this.#keep(this.#document, data);
@@ -134,7 +135,8 @@ export class Body {
    * @param {boolean} isAll
    */
   #decide(opening, isAll) {
-    const visible = String.fromCharCode(...opening.subarray(0, 1000)).trimStart();
+    const start = opening.findIndex(isVisible);
+    const visible = start < 0 ? "" : String.fromCharCode(...opening.subarray(start, start + LONGEST_SIGNATURE));
     if (visible === "" && !isAll) return false;
     if (visible.startsWith("{") || visible.startsWith("[")) {
       this.#document = { pieces: [], size: 0, decoder: new TextDecoder() };
@@ -169,13 +171,20 @@ export class Body {
   }
 }
 
+/** @param {number} byte */
+function isVisible(byte) {
+  return ![9, 10, 13, 32].includes(byte);
+}
+
 /**
- * Return what follows the last line end: blank lines before the first visible byte mean nothing.
+ * Return what matters of an opening that is not clear yet: blank lines before the first visible byte mean nothing, and
+ * a server may send blanks for as long as it works.
  *
  * @param {Uint8Array} opening
  */
-function afterLineEnds(opening) {
-  return opening.subarray(1 + Math.max(opening.lastIndexOf(10), opening.lastIndexOf(13)));
+function shortened(opening) {
+  const line = opening.subarray(1 + Math.max(opening.lastIndexOf(10), opening.lastIndexOf(13)));
+  return line.some(isVisible) ? line : line.subarray(0, 1);
 }
 
 /**
