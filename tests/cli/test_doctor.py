@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import socket
 import ssl
 import sys
@@ -18,8 +19,11 @@ import trustme
 from sseor.cli import main
 from sseor.testing import (
     Act,
+    Body,
     Cut,
+    Done,
     Fail,
+    Generation,
     Heartbeats,
     LoopbackServer,
     Raw,
@@ -28,9 +32,11 @@ from sseor.testing import (
     Stall,
     Status,
     Tape,
+    Usage,
     answer,
     play,
 )
+from sseor.testing.shapes import data_event
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_open")
 Capture = pytest.CaptureFixture[str]
@@ -58,7 +64,7 @@ def examined(arguments: list[str], capsys: Capture) -> tuple[int, dict[str, str]
 
 def test_a_good_server(capsys: Capture) -> None:
     """The way, the head and the answer are each told; the code is 0, and the request was an ordinary one."""
-    acts: tuple[Act, ...] = (Heartbeats(0.2, 0.1), Say(*WORDS, pace=0.06), *answer("x"))
+    acts: tuple[Act, ...] = (Heartbeats(0.2, 0.1), Say(*WORDS, pace=0.15), *answer("x"))
     with LoopbackServer(play(*acts)) as server:
         code, lines, err = examined([server.base_url, *MODEL, "--max-tokens", "9"], capsys)
         [request] = server.requests
@@ -77,7 +83,10 @@ def test_a_good_server(capsys: Capture) -> None:
 
 def test_a_server_that_holds_back(capsys: Capture) -> None:
     """An answer that comes in one piece after a wait is bad, and the code is 12."""
-    with LoopbackServer(play(Stall(0.4), *answer(*WORDS))) as server:
+    generation = Generation("a/b")
+    events = [*(generation.chunk({"content": word}) for word in WORDS), generation.chunk({}, finish="stop")]
+    body = Body(b"".join(map(data_event, events)))
+    with LoopbackServer(play(Stall(0.4), body, Usage(), Done())) as server:
         code, lines, err = examined([server.base_url, *MODEL], capsys)
     assert code == 12
     assert lines["delivery"].startswith("bad all 8 pieces came at once, after 0.")
@@ -237,4 +246,4 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture
     monkeypatch.setattr("sseor.cli.terminal.REDRAW", 0.0)
     with LoopbackServer(play(Say("x", pace=0.1), *answer("x"))) as server:
         main(["doctor", server.base_url, *MODEL])
-    assert "asking · 1 reads · " in screen.getvalue()
+    assert re.search(r"asking · \d+ reads · \d+ bytes", screen.getvalue())

@@ -6,6 +6,7 @@ import http.client
 import io
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def test_progress_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr("sseor.cli.terminal.REDRAW", 0.0)
     recorded(tmp_path / "a.tape", Comment("x"), Stall(0.1), *answer("x"))
-    assert "recording · 1 reads · 5 bytes" in screen.getvalue()
+    assert re.search(r"recording · \d+ reads · \d+ bytes", screen.getvalue())
 
 
 def test_a_tape_is_replayed_to_one_client(tmp_path: Path, capsys: Capture) -> None:
