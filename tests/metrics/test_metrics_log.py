@@ -158,16 +158,46 @@ def test_four_processes_lose_none_of_ten_thousand_streams(
     assert set(found) == expected
 
 
-def test_a_fork_writes_with_a_thread_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a child process the log begins anew: what waited at the fork is the parent's to write."""
-    log = MetricsLog(tmp_path / "m")
-    log.record(completion("parent"))
-    log.close()
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    log.record(completion("child"))
-    assert log.flush()
-    log.close()
-    assert rows(tmp_path / "m", "model") == [("parent",), ("child",)]
+WORKERS = """
+import multiprocessing, sys
+from metrics.recorded import completion
+from sseor.metrics import MetricsLog
+
+log = MetricsLog(sys.argv[1])
+log.record(completion("parent"))
+
+def work(name):
+    own = MetricsLog(sys.argv[1])
+    for number in range(50):
+        log.record(completion(f"{name}-{number}"))
+        own.record(completion(f"{name}-own-{number}"))
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[2])
+    children = [context.Process(target=work, args=[str(number)]) for number in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 4
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_multiprocessing_lose_nothing(method: str, tmp_path: Path) -> None:
+    """They end without closing the log, and without what Python does at the end of a program: all is in the file."""
+    program = tmp_path / "program.py"
+    program.write_text(WORKERS)
+    subprocess.run(
+        [sys.executable, program, tmp_path / "m", method],
+        env={**os.environ, "PYTHONPATH": "tests"},
+        check=True,
+        timeout=300,
+    )
+    found = [model for (model,) in rows(tmp_path / "m", "model")]
+    names = {f"{child}{own}-{number}" for child in range(4) for own in ("", "-own") for number in range(50)}
+    # What a program does at its top each child does that begins anew.
+    assert sorted(found) == sorted([*names, *["parent"] * (1 if method == "fork" else 5)])
 
 
 def test_where_the_users_own_log_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sqlite3
 import stat
+import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -192,6 +195,25 @@ def test_a_file_that_cannot_be_used_is_told_once(
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
+def test_a_file_that_is_gone_is_told_once(
+    make: Callable[..., Writer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is written to a deleted file, or beside one that took its place, is counted as lost."""
+    path, one = tmp_path / "m", make()
+    one.put(record())
+    assert one.flush(60)
+    with caplog.at_level(logging.WARNING):
+        path.unlink()
+        one.put(record())
+        assert one.flush(60)
+        path.write_bytes(b"")
+        one.put(record())
+        assert one.flush(60)
+    assert one.lost == 2
+    assert len(caplog.messages) == 1
+    assert path.read_bytes() == b""
+
+
 @pytest.fixture
 def nobody() -> Iterator[None]:
     """Be a user without rights, if the tests run as one with all of them."""
@@ -248,3 +270,72 @@ def test_many_threads_put_into_one_writer(make: Callable[..., Writer], tmp_path:
     assert one.lost == 0
     found = [model for (model,) in rows(tmp_path / "m", "model")]
     assert sorted(found) == sorted(f"{name}-{number}" for name in range(8) for number in range(60))
+
+
+def child_of(work: Callable[[], None]) -> int:
+    """Do this in a fork of this process, and return how that ended."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork of a program that has threads
+        process = os.fork()
+    if process == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(process, 0)[1]
+
+
+def test_a_fork_begins_anew_and_its_parent_goes_on(make: Callable[..., Writer], tmp_path: Path) -> None:
+    """Child and parent write to the same file at once, each with a connection of its own, and nothing is lost."""
+    one = make()
+    one.put(record("parent"))
+
+    def work() -> None:
+        for number in range(20):
+            one.put(record(f"child-{number}"))
+        one.close(60)
+        assert one.lost == 0
+
+    for _ in range(3):
+        assert child_of(work) == 0
+        one.put(record("parent"))
+    assert one.flush(60)
+    models = [model for (model,) in rows(tmp_path / "m", "model")]
+    assert sorted(models) == sorted(["parent"] * 4 + [f"child-{number}" for number in range(20)] * 3)
+
+
+def test_what_waits_at_a_fork_is_the_parents_to_write(
+    make: Callable[..., Writer], locked: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """A child has neither the records that wait for a lock nor the connection, and may write at once."""
+    one = make()
+    for _ in range(5):
+        one.put(record("parent"))
+    one.before_fork()
+    assert one._connection is None
+    one.after_fork(child=False)
+    locked.execute("ROLLBACK")
+    assert one.flush(60)
+    one.close(60)
+    one.before_fork()
+    one.after_fork(child=True)
+    one.put(record("child"))
+    assert one.flush(60)
+    assert [model for (model,) in rows(tmp_path / "m", "model")] == ["parent"] * 5 + ["child"]
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_multiprocessing_is_told_only_where_it_is_used(
+    loaded: bool, make: Callable[..., Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes the log where a child ends; a program without it does not load it, and an ended thread is forgotten."""
+    util: Any = importlib.import_module("multiprocessing.util")
+    if not loaded:
+        monkeypatch.delitem(sys.modules, "multiprocessing.util")
+    before = len(util._finalizer_registry)
+    one = make()
+    one.put(record())
+    assert len(util._finalizer_registry) == before + loaded
+    one.close(60)
+    assert len(util._finalizer_registry) == before

@@ -52,14 +52,14 @@ class UnusableError(Exception):
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the log, which is made if it is missing, for its owner alone.
+    """Open the log, which is made if it is missing, for its owner alone; one thread at a time may use it.
 
     Raises `sqlite3.Error`, `OSError` or `UnusableError`.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("BEGIN")
         version = _version(connection)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from sseor.metrics import database
 from sseor.metrics.record import Record, record_of
-from sseor.metrics.writer import Writer
+from sseor.metrics.writer import CLOSE_SECONDS, Writer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sseor.errors import SseorError
 
 __all__ = ["MetricsLog", "default_path"]
-
-CLOSE_SECONDS = 5.0
 
 
 def default_path() -> Path:
@@ -33,14 +31,16 @@ class MetricsLog:
     """Keeps the figures of every stream in an SQLite file; no prompt, no answer, no key.
 
     `path` is the file, by default the one that `sseor stats` reads. One log may serve many clients and threads, and
-    many processes one file. A record is handed to a thread of the log's own, so that no stream waits for the disk; what
-    waits is written at `close`, when the log is dropped and when the program ends. A file that is locked, read-only,
-    full, damaged or of a newer sseor harms no stream: the logger `sseor` warns once, and `lost` counts.
+    many processes one file, forks included. A record is handed to a thread of the log's own, so that no stream waits
+    for the disk; what waits is written at `close`, when the log is dropped and when the program ends. A file that is
+    locked, read-only, full, damaged or of a newer sseor harms no stream: the logger `sseor` warns once, and `lost`
+    counts.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = default_path() if path is None else Path(path)
-        self._begin()
+        self._writer = Writer(self.path)
+        weakref.finalize(self, self._writer.close, CLOSE_SECONDS)
 
     @property
     def lost(self) -> int:
@@ -49,9 +49,6 @@ class MetricsLog:
 
     def record(self, completion: Completion, error: SseorError | None = None) -> None:
         """Keep the figures of a stream that has just ended, be it by `error`."""
-        if self._writer.process != os.getpid():  # a fork has no threads; what waits is the parent's to write
-            self._end.detach()
-            self._begin()
         self._writer.put(record_of(completion, error))
 
     def records(self, *, since: float = 0.0) -> list[Record]:
@@ -77,7 +74,3 @@ class MetricsLog:
 
     def __repr__(self) -> str:
         return f"<MetricsLog {self.path}>"
-
-    def _begin(self) -> None:
-        self._writer = Writer(self.path)
-        self._end = weakref.finalize(self, self._writer.close, CLOSE_SECONDS)

@@ -2,6 +2,9 @@
 
 A record that cannot be written is counted as lost, and the first one is told as a warning; whatever is wrong with the
 file, no stream is harmed and nothing waits for ever.
+
+A connection of SQLite must not be carried across a fork: the child would believe to hold locks that it has not, and
+records would be lost. So it is closed before one, and opened anew by whoever writes next.
 """
 
 from __future__ import annotations
@@ -9,20 +12,27 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 import threading
 import time
+import weakref
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sseor.metrics import database
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sseor.metrics.record import Record
 
-__all__ = ["Writer"]
+__all__ = ["CLOSE_SECONDS", "Writer"]
+
+CLOSE_SECONDS = 5.0
+"""How long a log waits at its end for what is still to be written."""
 
 LOCKED_SECONDS = 30.0
 """How long a record waits for a lock that another process holds."""
@@ -44,11 +54,16 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.process = os.getpid()
+        self._begin()
+        _writers.add(self)
+
+    def _begin(self) -> None:
         self.lost = 0
         self._waiting: deque[Record] = deque()
         self._changed = threading.Condition()
+        self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._end: Any = None
         self._closing_at: float | None = None
         self._told = False
         self._patience = LOCKED_SECONDS
@@ -64,6 +79,7 @@ class Writer:
             self._waiting.append(record)
             if self._thread is None:
                 self._closing_at = None
+                self._end = _at_the_end_of_a_child(self.close)
                 self._thread = threading.Thread(target=self._run, name="sseor-metrics", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -73,7 +89,7 @@ class Writer:
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout)
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float = CLOSE_SECONDS) -> None:
         """Write what waits, for at most `timeout` seconds, and end the thread; what is left then is lost."""
         with self._changed:
             thread = self._thread
@@ -98,7 +114,10 @@ class Writer:
                 self._lose("there was no time left to write it")
             if self._waiting:
                 return self._waiting[0]
-            self._disconnect()
+            with self._writing:
+                self._disconnect()
+            if self._end is not None:
+                self._end.cancel()
             self._thread = None
             self._changed.notify_all()
             return None
@@ -107,14 +126,9 @@ class Writer:
         until = time.monotonic() + self._patience
         while True:
             try:
-                database.insert(self._connected(), record)
-            except _GoneError as error:
-                # Not closed: SQLite would delete the WAL at this path, which may be that of a new file by now.
-                with self._changed:
-                    self._lose(str(error))
+                with self._writing:
+                    self._insert(record)
             except Exception as error:
-                # Opened anew next time: the cause may be gone by then.
-                self._disconnect()
                 if _is_locked(error) and time.monotonic() < until and not self._too_late():
                     time.sleep(_PAUSE)
                     continue
@@ -124,6 +138,17 @@ class Writer:
             else:
                 self._patience = LOCKED_SECONDS
             return
+
+    def _insert(self, record: Record) -> None:
+        try:
+            database.insert(self._connected(), record)
+        except _GoneError:
+            # Not closed: SQLite would delete the WAL at this path, which may be that of a new file by now.
+            raise
+        except Exception:
+            # Opened anew next time: the cause may be gone by then.
+            self._disconnect()
+            raise
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -146,6 +171,51 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def before_fork(self) -> None:
+        """Let go of the file, and do not write until `after_fork`."""
+        self._writing.acquire()
+        self._disconnect()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; in the child with nothing, for what waits is the parent's to write, and has no thread."""
+        if child:
+            self._begin()
+        else:
+            self._writing.release()
+
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+_forking = threading.Lock()
+_paused: list[Writer] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    _paused[:] = _writers
+    for one in _paused:
+        one.before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    for one in _paused:
+        one.after_fork(child=child)
+    _paused.clear()
+    _forking.release()
+
+
+# A system without forks has nothing to register with.
+getattr(os, "register_at_fork", dict)(
+    before=_before_fork,
+    after_in_parent=partial(_after_fork, child=False),
+    after_in_child=partial(_after_fork, child=True),
+)
+
+
+def _at_the_end_of_a_child(close: Callable[[], None]) -> Any:
+    """Have it called where a child of multiprocessing ends: without what Python does at the end of a program."""
+    util = sys.modules.get("multiprocessing.util")
+    return None if util is None else util.Finalize(None, close, exitpriority=0)
 
 
 def _is_at(path: Path, file: os.stat_result | None) -> bool:
