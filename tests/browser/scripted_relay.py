@@ -133,9 +133,9 @@ class Stream:
                 "images": [],
             }
             choice |= {"audio": None, "annotations": [], "finish_reason": None}
-            yield self.frame(
-                snapshot, {"type": "snapshot", "choices": [choice], "usage": None, "records": {}}
-            )
+            own = {record["type"]: record for record in records[:snapshot] if record["type"] == "step"}
+            state = {"choices": [choice], "usage": None, "records": list(own.values()), "restarted": None}
+            yield self.frame(snapshot, {"type": "snapshot", **state})
             after = snapshot
         for number, record in enumerate(records, start=1):
             if number == self.scenario.skip:

@@ -77,7 +77,7 @@ export interface RelayUsage {
   cost?: number;
 }
 
-/** The whole state of an answer, as a relay's `snapshot` record carries it. */
+/** The whole state of an answer: what a relay's `snapshot` record carries. */
 export interface Snapshot {
   choices: RelayChoice[];
   usage: RelayUsage | null;

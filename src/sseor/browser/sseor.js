@@ -594,7 +594,8 @@ function emptyAnswer() {
  */
 function addRecord(answer, record) {
   if (record.type === "snapshot") {
-    Object.assign(answer, emptyAnswer(), { choices: record.choices, usage: record.usage, records: record.records });
+    const own = Object.fromEntries(record.records.map((/** @type {RelayRecord} */ one) => [one.type, one]));
+    Object.assign(answer, emptyAnswer(), { choices: record.choices, usage: record.usage, records: own });
   } else if (record.type === "restarted") {
     Object.assign(answer, emptyAnswer());
   } else if (record.type === "usage") {
