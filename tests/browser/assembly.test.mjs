@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { streamChat } from "../../src/sseor/browser/chat.js";
+import { answering, outcome } from "./reading.mjs";
 
 const KEY = "sk-or-v1-0123456789abcdef";
 const messages = [{ role: "user", content: "Hi" }];
@@ -13,31 +14,11 @@ const said = (delta, choice = {}) => ({ choices: [{ index: 0, delta, ...choice }
 const calls = (...fragments) => fragments.map((fragment) => said({ tool_calls: [fragment] }));
 const STOP = said({}, { finish_reason: "stop" });
 
-/** Return a `fetch` that answers with this body, in pieces of `size` bytes. */
-function answering(body, { size = Infinity, type = "text/event-stream", ...init } = {}) {
-  const bytes = new TextEncoder().encode(body);
-  return async () => {
-    let at = 0;
-    const pull = (controller) => {
-      if (at >= bytes.length) return controller.close();
-      controller.enqueue(bytes.slice(at, (at += Math.min(size, bytes.length))));
-    };
-    return new Response(new ReadableStream({ pull }), { headers: { "content-type": type }, ...init });
-  };
-}
-
 /** Read an answer to its end; return its events, its result and how it failed. */
 async function read(body, { options, ...answer } = {}) {
   const fetch = answering(body, answer);
   const stream = streamChat({ model: "m", messages, baseURL: "http://127.0.0.1/v1", attempts: 1, fetch, ...options });
-  const events = [];
-  let failure = null;
-  try {
-    for await (const event of stream) events.push(event);
-  } catch (error) {
-    failure = error;
-  }
-  return { events, failure, ...stream.partial };
+  return { ...(await outcome(stream)), ...stream.partial };
 }
 
 /** Read a body whole and byte by byte, which must give the same; return what it gave. */

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { streamChat } from "../../src/sseor/browser/chat.js";
+import { answering, outcome } from "./reading.mjs";
 
 const messages = [{ role: "user", content: "Hi" }];
 const THOUGHTS = "The user wants a sonnet. Fourteen lines, iambic… First quatrain: the harbour at ";
@@ -65,13 +66,7 @@ for (const [name, expected] of Object.entries(BODIES)) {
   for (const way of ["whole", "bytewise"]) {
     test(`${name}, ${way}`, { timeout: 30_000 }, async () => {
       const stream = streamChat({ model: `${way}/${name}`, messages, baseURL: process.env.SSEOR_BASE_URL, attempts: 1 });
-      const events = [];
-      let failure = null;
-      try {
-        for await (const event of stream) events.push(event);
-      } catch (error) {
-        failure = error;
-      }
+      const { events, failure } = await outcome(stream);
       const { partial } = stream;
       assert.equal(partial.text, expected.text ?? "");
       assert.equal(partial.reasoning, expected.reasoning ?? "");
@@ -93,26 +88,13 @@ for (const [name, expected] of Object.entries(BODIES)) {
 
 const OTHERS = new URL("../data/bodies/", import.meta.url);
 
-/** Return a `fetch` that answers with these bytes, in pieces of `size`. */
-function answering(bytes, size) {
-  let at = 0;
-  const pull = (controller) => (at < bytes.length ? controller.enqueue(bytes.slice(at, (at += size))) : controller.close());
-  return async () => new Response(new ReadableStream({ pull }), { headers: { "content-type": "text/event-stream" } });
-}
-
 for (const file of readdirSync(OTHERS).filter((name) => name.endsWith(".sse"))) {
   const bytes = new Uint8Array(readFileSync(new URL(file, OTHERS)));
   const expected = JSON.parse(readFileSync(new URL(file.replace(".sse", ".json"), OTHERS), "utf8"));
   for (const size of [bytes.length, 1, 7, 61]) {
     test(`${file}, in pieces of ${size} bytes`, { timeout: 30_000 }, async () => {
-      const stream = streamChat({ model: "m", messages, baseURL: "http://127.0.0.1/v1", attempts: 1, fetch: answering(bytes, size) });
-      const events = [];
-      let failure = null;
-      try {
-        for await (const event of stream) events.push(event);
-      } catch (error) {
-        failure = error;
-      }
+      const stream = streamChat({ model: "m", messages, baseURL: "http://127.0.0.1/v1", attempts: 1, fetch: answering(bytes, { size }) });
+      const { events, failure } = await outcome(stream);
       const { partial } = stream;
       const [first] = expected.choices;
       const joined = (type, index) => events.filter((event) => event.type === type && event.choice === index).map(({ text }) => text).join("");

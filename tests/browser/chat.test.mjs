@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { ChatError, streamChat } from "../../src/sseor/browser/chat.js";
+import { outcome } from "./reading.mjs";
 
 const baseURL = process.env.SSEOR_BASE_URL;
 const messages = [{ role: "user", content: "When is low water in Brest?" }];
@@ -11,19 +12,6 @@ const KEY = "sk-or-v1-abcdefgh";
 const PATIENCE = { timeout: 30_000 };
 
 const ask = (model, options = {}) => streamChat({ model, messages, baseURL, ...options });
-
-/** Read a stream to its end; return its events, its text and how it failed. */
-async function outcome(stream) {
-  const events = [];
-  let failure = null;
-  try {
-    for await (const event of stream) events.push(event);
-  } catch (error) {
-    failure = error;
-  }
-  const text = events.map((event) => (event.type === "text" ? event.text : "")).join("");
-  return { events, text, failure, types: events.map(({ type }) => type) };
-}
 
 async function failureOf(model, options) {
   const { failure, events, text } = await outcome(ask(model, options));
