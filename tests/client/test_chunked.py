@@ -7,17 +7,18 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
 import httpcore
 import httpx
 import pytest
 from faults import certificates
 from hypothesis import example, given
 from hypothesis import strategies as st
-from shells import read
+from shells import PROMPT, SHELLS, read
 
 import sseor
-from sseor.client.chunked import ChunkedBody, Dechunker, Tap
-from sseor.client.http import AsyncTransport, body_of
+from sseor.client.chunked import AsyncTap, ChunkedBody, Dechunker, SyncTap
+from sseor.client.http import AsyncTransport, Transport, body_of
 from sseor.testing import LoopbackServer, answer, play
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -29,76 +30,114 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Scripted(httpcore.AsyncNetworkStream):
-    """A connection that gives these reads, then its end; it notes what it was told."""
+class Scripted(httpcore.NetworkStream):
+    """A connection that gives these reads, then its end."""
 
     def __init__(self, reads: Iterable[bytes]) -> None:
         self.left = [data for data in reads if data]
-        self.written = b""
         self.closed = False
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return the next read."""
         return self.left.pop(0) if self.left else b""
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Note what is sent."""
-        self.written += buffer
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send nothing."""
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Note that it is closed."""
         self.closed = True
-
-    async def start_tls(
-        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        """Return itself: nothing is encrypted."""
-        return self
 
     def get_extra_info(self, info: str) -> Any:
         """Return that nothing came meanwhile."""
         return False if info == "is_readable" else None
 
 
-class Backend(httpcore.AsyncNetworkBackend):
+class AsyncScripted(httpcore.AsyncNetworkStream):
+    """The same for async."""
+
+    def __init__(self, below: Scripted) -> None:
+        self.below = below
+        self.get_extra_info = below.get_extra_info  # type: ignore[method-assign]
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return the next read."""
+        return self.below.read(max_bytes)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send nothing."""
+
+    async def aclose(self) -> None:
+        """Note that it is closed."""
+        self.below.close()
+
+
+class Backend(httpcore.NetworkBackend):
     """Connects to a scripted connection, through a tap or not."""
 
     def __init__(self, stream: Scripted, *, tapped: bool) -> None:
         self.stream = stream
         self.tapped = tapped
 
-    async def connect_tcp(self, host: str, port: int, *rest: Any, **options: Any) -> Any:
+    def connect_tcp(self, *_: Any, **options: Any) -> Any:
         """Return the connection."""
-        return Tap(self.stream) if self.tapped else self.stream
+        return SyncTap(self.stream) if self.tapped else self.stream
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """The same for async."""
+
+    def __init__(self, stream: Scripted, *, tapped: bool) -> None:
+        self.stream = stream
+        self.tapped = tapped
+
+    async def connect_tcp(self, *_: Any, **options: Any) -> Any:
+        """Return the connection."""
+        stream = AsyncScripted(self.stream)
+        return AsyncTap(stream) if self.tapped else stream
 
 
 Seen = tuple[bytes, str, bool]
+REQUEST = httpx.Request("POST", "http://host.example/", content=b"{}")
 
 
-def what_comes(reads: Iterable[bytes], *, tapped: bool, past_h11: bool | None = None) -> Seen:
+def what_comes(reads: Iterable[bytes], *, tapped: bool = True, past_h11: bool | None = None) -> Seen:
     """Return body, failure, and whether the connection was kept; check by which way it was read."""
-
-    async def main() -> Seen:
-        body, failure = b"", ""
-        stream = Scripted(reads)
-        pool = httpcore.AsyncConnectionPool(network_backend=Backend(stream, tapped=tapped))
-        async with httpx.AsyncClient(transport=AsyncTransport(pool)) as client:
-            request = client.build_request("POST", "http://host.example/", content=b"{}")
+    body, failure = b"", ""
+    pool = httpcore.ConnectionPool(network_backend=Backend(Scripted(reads), tapped=tapped))
+    with httpx.Client(transport=Transport(pool)) as client:
+        try:
+            response = client.send(REQUEST, stream=True)
+            source = iter(body_of(response))
+            if past_h11 is not None:
+                assert isinstance(source, ChunkedBody) == past_h11
             try:
-                response = await client.send(request, stream=True)
-                source = aiter(body_of(response))
-                if past_h11 is not None:
-                    assert isinstance(source, ChunkedBody) == past_h11
-                try:
-                    async for data in source:
-                        body += data
-                finally:
-                    await response.aclose()
-            except httpcore.RemoteProtocolError as error:
-                failure = type(error).__name__
-            return body, failure, any(one.is_idle() for one in pool.connections)
+                for data in source:
+                    body += data
+            finally:
+                response.close()
+        except httpcore.RemoteProtocolError as error:
+            failure = type(error).__name__
+        seen = body, failure, any(one.is_idle() for one in pool.connections)
+    assert asyncio.run(what_comes_async(list(reads), tapped=tapped)) == seen
+    return seen
 
-    return asyncio.run(main())
+
+async def what_comes_async(reads: Iterable[bytes], *, tapped: bool) -> Seen:
+    """Return the same, as an async client sees it."""
+    body, failure = b"", ""
+    pool = httpcore.AsyncConnectionPool(network_backend=AsyncBackend(Scripted(reads), tapped=tapped))
+    async with httpx.AsyncClient(transport=AsyncTransport(pool)) as client:
+        try:
+            response = await client.send(REQUEST, stream=True)
+            try:
+                async for data in body_of(response):
+                    body += data
+            finally:
+                await response.aclose()
+        except httpcore.RemoteProtocolError as error:
+            failure = type(error).__name__
+        return body, failure, any(one.is_idle() for one in pool.connections)
 
 
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
@@ -113,7 +152,7 @@ def test_a_body_is_the_same_however_it_is_cut(size: int) -> None:
     stream = HEAD + chunk(b"data: Low\n\n") + chunk(b"\r\n" * 20) + chunk(b"x") + END
     reads = [stream[at : at + size] for at in range(0, len(stream), size)]
     wanted = (b"data: Low\n\n" + b"\r\n" * 20 + b"x", "", True)
-    assert what_comes(reads, tapped=True, past_h11=True) == wanted
+    assert what_comes(reads, past_h11=True) == wanted
     assert what_comes(reads, tapped=False, past_h11=False) == wanted
 
 
@@ -131,7 +170,7 @@ def test_a_body_is_the_same_however_it_is_cut(size: int) -> None:
 def test_what_is_not_plain_is_left_to_h11(rest: bytes, body: bytes, kept: bool) -> None:
     """Trailers, extensions, long sizes: h11 takes over where a chunk begins, and nothing is lost or doubled."""
     for reads in ([HEAD + rest], [bytes([byte]) for byte in HEAD + rest]):
-        assert what_comes(reads, tapped=True, past_h11=True) == (body, "", kept)
+        assert what_comes(reads, past_h11=True) == (body, "", kept)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +191,7 @@ def test_what_is_not_plain_is_left_to_h11(rest: bytes, body: bytes, kept: bool) 
 def test_a_broken_body_fails_after_all_that_came(rest: bytes, body: bytes) -> None:
     """Cut or malformed: what was whole before is given out, then h11's own failure, and nothing is kept."""
     for reads in ([HEAD + rest], [HEAD, rest], [bytes([byte]) for byte in HEAD + rest]):
-        assert what_comes(reads, tapped=True, past_h11=True) == (body, "RemoteProtocolError", False)
+        assert what_comes(reads, past_h11=True) == (body, "RemoteProtocolError", False)
 
 
 @given(
@@ -177,7 +216,7 @@ def test_any_body_is_what_h11_makes_of_it(
         at, instead = change
         stream = stream[:at] + instead + stream[at + 1 :]
     reads = cut(stream, places)
-    body, failure, kept = what_comes(reads, tapped=True)
+    body, failure, kept = what_comes(reads)
     through, same_failure, same_kept = what_comes(reads, tapped=False)
     assert (failure, kept) == (same_failure, same_kept)
     assert body == through or (failure and body.startswith(through))
@@ -194,44 +233,33 @@ def test_any_body_is_what_h11_makes_of_it(
 )
 def test_other_bodies_go_through_h11(head: bytes) -> None:
     """A length, the end of the connection, a refusal: nothing there is read past h11."""
-    assert what_comes([head + b"\r\n\r\ndata: x\n\n\r\n\r\n"], tapped=True, past_h11=False)[0].startswith(
-        b"\r\n\r\nda"
-    )
+    assert what_comes([head + b"\r\n\r\ndata: x\n\n\r\n\r\n"], past_h11=False)[0].startswith(b"\r\n\r\nda")
 
 
 def test_a_head_that_came_after_another_is_not_read_past_h11() -> None:
     """After `103 Early Hints` the body may have begun in h11's hands, and so it stays there."""
     hints = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
     reads = [hints + HEAD + chunk(b"Low") + END]
-    assert what_comes(reads, tapped=True, past_h11=False) == (b"Low", "", True)
+    assert what_comes(reads, past_h11=False) == (b"Low", "", True)
 
 
 def test_what_follows_a_whole_answer_spoils_the_connection() -> None:
     """Bytes after an empty body belong to no request: they are never taken for the next answer."""
-
-    async def main() -> None:
-        stream = Scripted([b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\nforged"])
-        tap = Tap(stream)
-        await tap.write(b"POST / HTTP/1.1\r\nhost: x\r\n\r\n")
-        assert not tap.get_extra_info("is_readable")
-        assert (await tap.read(100)).endswith(b"\r\n\r\n")
-        assert tap.at_body
-        assert tap.get_extra_info("is_readable")
-        assert await tap.read(4) == b"HTTP"
-        assert not tap.at_body
-
-    asyncio.run(main())
+    tap = SyncTap(Scripted([b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\nforged"]))
+    tap.write(b"POST / HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert not tap.get_extra_info("is_readable")
+    assert tap.read(100).endswith(b"\r\n\r\n")
+    assert tap.at_body
+    assert tap.get_extra_info("is_readable")
+    assert tap.read(4) == b"HTTP"
+    assert not tap.at_body
 
 
 def test_no_byte_is_held_back_outside_of_heads() -> None:
     """What is no answer to a request of HTTP/1.1, as the talk of a SOCKS proxy, is given out as it came."""
-
-    async def main() -> None:
-        tap = Tap(Scripted([b"\5\0\0\1\r\n\r\nmore"]))
-        await tap.write(b"\5\1\0")
-        assert await tap.read(100) == b"\5\0\0\1\r\n\r\nmore"
-
-    asyncio.run(main())
+    tap = SyncTap(Scripted([b"\5\0\0\1\r\n\r\nmore"]))
+    tap.write(b"\5\1\0")
+    assert tap.read(100) == b"\5\0\0\1\r\n\r\nmore"
 
 
 def test_a_chunk_in_one_read_is_not_copied_together() -> None:
@@ -244,19 +272,26 @@ def test_a_chunk_in_one_read_is_not_copied_together() -> None:
 
 def test_a_body_that_is_left_early_closes_its_connection() -> None:
     """h11 has not seen the end of the body, so nothing of it can be taken for the next answer."""
+    reads = [HEAD, chunk(b"Low"), chunk(b" water"), END]
 
-    async def main() -> None:
-        stream = Scripted([HEAD, chunk(b"Low"), chunk(b" water"), END])
-        pool = httpcore.AsyncConnectionPool(network_backend=Backend(stream, tapped=True))
+    async def leave(stream: Scripted) -> None:
+        pool = httpcore.AsyncConnectionPool(network_backend=AsyncBackend(stream, tapped=True))
         async with httpx.AsyncClient(transport=AsyncTransport(pool)) as client:
-            request = client.build_request("POST", "http://host.example/", content=b"{}")
-            response = await client.send(request, stream=True)
+            response = await client.send(REQUEST, stream=True)
             assert await anext(aiter(body_of(response))) == b"Low"
             await response.aclose()
             assert stream.closed
             assert not pool.connections
 
-    asyncio.run(main())
+    asyncio.run(leave(Scripted(reads)))
+    stream = Scripted(reads)
+    pool = httpcore.ConnectionPool(network_backend=Backend(stream, tapped=True))
+    with httpx.Client(transport=Transport(pool)) as client:
+        response = client.send(REQUEST, stream=True)
+        assert next(iter(body_of(response))) == b"Low"
+        response.close()
+        assert stream.closed
+        assert not pool.connections
 
 
 def test_an_answer_over_tls_is_read_past_h11(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,21 +306,27 @@ def test_an_answer_over_tls_is_read_past_h11(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Dechunker, "feed", noted)
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: certificates()[1])
     with LoopbackServer(play(*answer("Low", " water")), ssl_context=certificates()[0]) as server:
-        for shell in ("asyncio", "trio"):
+        for shell in SHELLS:
             taken.clear()
             assert read(shell, server.base_url).text == "Low water"
             assert b"Low" in b"".join(taken)
 
 
-def test_connections_are_kept_after_answers_read_past_h11() -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+def test_connections_are_kept_after_answers_read_past_h11(shell: str) -> None:
     """Three answers, one connection."""
 
-    async def main(base_url: str) -> None:
+    async def ask_async(base_url: str) -> None:
         async with sseor.AsyncClient(api_key="none", base_url=base_url) as client:
             for _ in range(3):
-                done = client.stream(model="m", messages=[{"role": "user", "content": "Hello"}])
-                assert [text async for text in done.text] == ["Low", " water"]
+                stream = client.stream(model="m", messages=PROMPT)
+                assert [text async for text in stream.text] == ["Low", " water"]
 
     with LoopbackServer(play(*answer("Low", " water"))) as server:
-        asyncio.run(main(server.base_url))
+        if shell == "threads":
+            with sseor.Client(api_key="none", base_url=server.base_url) as client:
+                for _ in range(3):
+                    assert list(client.stream(model="m", messages=PROMPT).text) == ["Low", " water"]
+        else:
+            anyio.run(ask_async, server.base_url, backend=shell)
         assert len({request.connection for request in server.requests}) == 1

@@ -1,6 +1,6 @@
 """Chunked bodies read past h11, which would cost more for each chunk than all that we do with it.
 
-A `Tap` lies between httpcore and a connection. It gives h11 the head of a response and not a byte more, so that the
+A tap lies between httpcore and a connection. It gives h11 the head of a response and not a byte more, so that the
 body can be read from the tap itself. Whatever is not plain there, its end included, is given back to h11 where a chunk
 begins: h11 then sees a response with the rest of a body, judges it as always, and the connection can be kept.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpcore
@@ -71,13 +71,13 @@ class Dechunker:
             self.rest = opening
 
 
-class Tap(httpcore.AsyncNetworkStream):
-    """A connection that gives out the head of each response by itself, as far as it is the first after a request.
+class Tap:
+    """Gives out the head of each response by itself, as far as it is the first after a request.
 
     `at_body` tells whether all that was given out since the request is the head, to its last byte.
     """
 
-    def __init__(self, below: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, below: Any) -> None:
         self.at_body = False
         self._below = below
         self._kept = b""
@@ -85,24 +85,51 @@ class Tap(httpcore.AsyncNetworkStream):
             None  # the last bytes of a head that is still to end; None outside of heads
         )
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return at most `max_bytes` bytes, b"" at the end."""
-        self.at_body = False
-        if self._kept:
-            data, self._kept = self._kept[:max_bytes], self._kept[max_bytes:]
-            return data
-        data = await self._below.read(max_bytes, timeout)
-        return data if self._tail is None else self._head_of(data, self._tail)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of `buffer`."""
-        if b" HTTP/1.1\r\n" in buffer:
-            self._tail = b""
-        await self._below.write(buffer, timeout)
-
     def give_back(self, data: bytes) -> None:
         """Take back what was read: it is what the next read returns."""
         self._kept = data + self._kept
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the connection knows."""
+        if info == "is_readable" and self._kept:
+            return True
+        return self._below.get_extra_info(info)
+
+    def _sends(self, buffer: bytes) -> None:
+        if b" HTTP/1.1\r\n" in buffer:
+            self._tail = b""
+
+    def _again(self, max_bytes: int) -> bytes:
+        """Return what was kept, b"" for nothing."""
+        self.at_body = False
+        data, self._kept = self._kept[:max_bytes], self._kept[max_bytes:]
+        return data
+
+    def _first(self, data: bytes) -> bytes:
+        """Return what to give out of a read."""
+        if self._tail is None:
+            return data
+        end = _BLANK_LINE.search(self._tail + data)
+        if end is None:
+            self._tail = (self._tail + data)[-2:]
+            return data
+        at = end.end() - len(self._tail)
+        self._tail, self._kept = None, data[at:]
+        self.at_body = True
+        return data[:at]
+
+
+class AsyncTap(Tap, httpcore.AsyncNetworkStream):
+    """A tap for asyncio and trio."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return at most `max_bytes` bytes, b"" at the end."""
+        return self._again(max_bytes) or self._first(await self._below.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`."""
+        self._sends(buffer)
+        await self._below.write(buffer, timeout)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -112,47 +139,73 @@ class Tap(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         """Return the stream inside TLS."""
-        return Tap(await self._below.start_tls(ssl_context, server_hostname, timeout))
+        return AsyncTap(await self._below.start_tls(ssl_context, server_hostname, timeout))
 
-    def get_extra_info(self, info: str) -> Any:
-        """Return what the connection knows."""
-        if info == "is_readable" and self._kept:
-            return True
-        return self._below.get_extra_info(info)
 
-    def _head_of(self, data: bytes, tail: bytes) -> bytes:
-        end = _BLANK_LINE.search(tail + data)
-        if end is None:
-            self._tail = (tail + data)[-2:]
-            return data
-        at = end.end() - len(tail)
-        self._tail, self._kept = None, data[at:]
-        self.at_body = True
-        return data[:at]
+class SyncTap(Tap, httpcore.NetworkStream):
+    """A tap for threads."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return at most `max_bytes` bytes, b"" at the end."""
+        return self._again(max_bytes) or self._first(self._below.read(max_bytes, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`."""
+        self._sends(buffer)
+        self._below.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._below.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Return the stream inside TLS."""
+        return SyncTap(self._below.start_tls(ssl_context, server_hostname, timeout))
 
 
 class ChunkedBody:
     """The body of a response, read from its tap, and from what httpcore gives of it once it is not plain."""
 
-    def __init__(self, tap: Tap, stream: Any) -> None:
+    def __init__(self, tap: Any, stream: Any) -> None:
         self._tap = tap
         self._stream = stream
         self._rest: Any = None
         self._dechunker = Dechunker()
 
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
-    async def __anext__(self) -> bytes:
-        dechunker = self._dechunker
+    def __next__(self) -> bytes:
         while self._rest is None:
-            data = dechunker.feed(await self._tap.read(READ_BYTES))
-            if dechunker.rest is not None:
-                self._tap.give_back(dechunker.rest)
+            data = self._dechunker.feed(self._tap.read(READ_BYTES))
+            if self._dechunker.rest is not None:
+                self._tap.give_back(self._dechunker.rest)
+                self._rest = iter(self._stream)
+            if data:
+                return data
+        piece: bytes = next(self._rest)
+        return piece
+
+    async def __anext__(self) -> bytes:
+        while self._rest is None:
+            data = self._dechunker.feed(await self._tap.read(READ_BYTES))
+            if self._dechunker.rest is not None:
+                self._tap.give_back(self._dechunker.rest)
                 self._rest = aiter(self._stream)
             if data:
                 return data
         return await anext(self._rest)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._rest is not None:
+            self._rest.close()
+        self._stream.close()
 
     async def aclose(self) -> None:
         """Let go of the connection."""

@@ -10,7 +10,7 @@ from sseor.stream import Expired, Head, Open, Pause, Read
 
 from .budget import Budget, spending
 from .cutoff import Cutoff
-from .http import head_of, request_for
+from .http import body_of, head_of, request_for
 from .link import Link
 
 
@@ -49,7 +49,7 @@ class Exchange:
                 signal = self._link.signal(error, time.monotonic(), step.deadline, in_body=False)
                 if not self._link.was_stale(signal, self._budget):
                     raise signal from error
-        self._body = iter(self._response.stream)
+        self._body = iter(body_of(self._response))
         if self._cutoff is not None:
             self._cutoff.watch(self._response)
         return head_of(self._response, time.monotonic())

@@ -17,7 +17,7 @@ import httpcore
 
 from .asyncio_network import AsyncioBackend
 from .budget import current_budget
-from .chunked import Tap
+from .chunked import AsyncTap, SyncTap
 
 # A peer behind a NAT that forgot the connection answers no probe: found dead after 30 + 3 * 10 s.
 KEEP_ALIVE: list[tuple[int, int, int]] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
@@ -94,7 +94,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
-                return DeadlineStream(stream)
+                return SyncTap(DeadlineStream(stream))
         raise failure
 
 
@@ -153,7 +153,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Return a connection to the first address that answers."""
         backend = AsyncioBackend() if on_asyncio() else AnyioBackend()
-        return Tap(await backend.connect_tcp(host, port, timeout, local_address, socket_options))
+        return AsyncTap(await backend.connect_tcp(host, port, timeout, local_address, socket_options))
 
 
 def on_asyncio() -> bool:
