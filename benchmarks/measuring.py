@@ -172,7 +172,10 @@ class Interpreters:
 def ask(module: str, plan: Mapping[str, Any], python: str = sys.executable) -> Figures:
     """Run a module of this package in a process of its own, with a plan; return the figures that it prints last."""
     command = [python, "-m", f"benchmarks.{module}", json.dumps(plan)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        raise ChildError("no figures within a minute") from None
     if done.returncode:
         raise ChildError(done.stderr.strip().rpartition("\n")[2] or f"exit {done.returncode}")
     figures: Figures = json.loads(done.stdout.strip().rpartition("\n")[2])

@@ -40,6 +40,7 @@ async def sockets(base_url: str) -> AsyncIterator[AsyncRead]:
         def __init__(self, seen: Seen) -> None:
             self.seen = seen
             self.ended = loop.create_future()
+            self.last = b""
 
         def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (asyncio's)
             return self.buffer
@@ -49,7 +50,8 @@ async def sockets(base_url: str) -> AsyncIterator[AsyncRead]:
             for piece in data.split(b"\r\n"):
                 if piece.startswith(b"data"):
                     self.seen.data(piece)
-            if data.endswith(b"\r\n0\r\n\r\n"):
+            self.last = (self.last + data)[-7:]
+            if self.last == b"\r\n0\r\n\r\n":
                 self.ended.set_result(None)
 
     async def read(model: str, seen: Seen) -> None:
