@@ -123,6 +123,14 @@ for (const [play, code] of [["failing", "unavailable"], ["cut", "cut"], ["refuse
   });
 }
 
+test("an answer that begins anew is an error, and whole once it is taken up again", PATIENCE, async () => {
+  const chat = new Chat(transportTo(RELAY).transport);
+  await chat.sendMessage({ text: "restart" });
+  assert.deepEqual([chat.status, chat.error.message, chat.textShown], ["error", "cut", TEXT]);
+  await chat.resumeStream();
+  assert.deepEqual([chat.status, chat.textShown, chat.messages.length], ["ready", TEXT, 2]);
+});
+
 test("a refused question", PATIENCE, async () => {
   const chat = new Chat(transportTo(RELAY).transport);
   await chat.sendMessage({ text: "unknown" });

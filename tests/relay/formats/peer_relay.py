@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from sseor.testing import (
     Status,
     Think,
     Usage,
+    in_turn,
     play,
 )
 
@@ -38,6 +39,10 @@ SLOW = Say(*WORDS, pace=0.02)
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 NOTE = {"type": "url_citation", "url_citation": {"url": "https://shom.example/brest", "title": "Brest"}}
 FILE = {"type": "file", "file": {"hash": "9f2c", "name": "tides.pdf"}}
+
+
+RESTART = "restart"
+"""The question whose answer begins anew, once, after all of its text."""
 
 
 def chunk(**delta: Any) -> Event:
@@ -72,9 +77,15 @@ PLAYS: dict[str, tuple[Act, ...]] = {
 }
 
 
-def respond(exchange: Exchange) -> None:
-    """Perform the play that the question names."""
-    play(*PLAYS[exchange.request.json()["messages"][-1]["content"]])(exchange)
+def upstream() -> Callable[[Exchange], None]:
+    """Return a `respond` that performs the play that the question names; the first answer to `restart` is cut."""
+    restarting = in_turn(play(SLOW, Cut()), play(SLOW, *ENDED))
+
+    def respond(exchange: Exchange) -> None:
+        question = exchange.request.json()["messages"][-1]["content"]
+        (restarting if question == RESTART else play(*PLAYS[question]))(exchange)
+
+    return respond
 
 
 def plain(message: dict[str, Any]) -> dict[str, str]:
@@ -88,14 +99,17 @@ def plain(message: dict[str, Any]) -> dict[str, str]:
 def peer_relay(**options: Any) -> Iterator[tuple[Relay, int]]:
     """Serve such a relay; give it and its port."""
     relay = Relay(**options)
-    with LoopbackServer(respond) as upstream:
-        client = AsyncClient(base_url=upstream.base_url, retries=RetryPolicy(attempts=1))
+    with LoopbackServer(upstream()) as server:
+        client = AsyncClient(base_url=server.base_url, retries=RetryPolicy(attempts=2, base=0))
 
         def answer(question: Question) -> Any:
             messages = [plain(message) for message in question.body["messages"] if message["role"] == "user"]
-            if messages[-1]["content"] not in PLAYS:
+            if messages[-1]["content"] not in (*PLAYS, RESTART):
                 raise RefusedError("no-tides", 422)
-            return client.stream(model=str(question.body.get("model", "sseor/demo")), messages=messages)
+            model = str(question.body.get("model", "sseor/demo"))
+            if messages[-1]["content"] == RESTART:
+                return client.stream(model=model, messages=messages, on_cut="restart")
+            return client.stream(model=model, messages=messages)
 
         served = relay.asgi(answer, allow_anonymous=True)
 
@@ -106,4 +120,4 @@ def peer_relay(**options: Any) -> Iterator[tuple[Relay, int]]:
 
         with serving(application, lifespan="on") as port:
             yield relay, port
-        assert upstream.wait_idle(10)
+        assert server.wait_idle(20)
