@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+from metrics.recorded import rows
 from relay.asking import asked
 
 from sseor.cli import main
@@ -87,6 +89,25 @@ def test_the_demo_serves_and_ends_when_told(end: signal.Signals) -> None:
         assert process.stderr.read() == ""
         with pytest.raises(httpx.ConnectError):
             client.get("/")
+
+
+@pytest.mark.parametrize("value", ["m", "off"])
+def test_streams_are_logged_to_the_last(value: str, tmp_path: Path) -> None:
+    """A whole answer and the one that the end interrupts are in the log of metrics, unless that is off."""
+    log = tmp_path / "m"
+    with served("--demo", SSEOR_METRICS=str(log) if value == "m" else value) as (process, client):
+        with client.stream("POST", "/streams", json=question()) as response:
+            assert list(records(response))[-1]["type"] == "done"
+        with client.stream("POST", "/streams", json=question()) as response:
+            coming = records(response)
+            next(coming)
+            process.send_signal(signal.SIGTERM)
+            assert list(coming)[-1] == {"type": "interrupted"}
+        assert process.wait(20) in (0, -signal.SIGTERM)
+    if value == "m":
+        assert rows(log, "outcome, model_asked") == [("complete", "sseor/demo"), ("left", "sseor/demo")]
+    else:
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_other_names_of_this_machine_are_refused() -> None:

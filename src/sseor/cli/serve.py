@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sseor.client.asynchronous import AsyncClient, AsyncStream
+    from sseor.metrics import MetricsLog
     from sseor.relay import Application, Log, Question, Relay
     from sseor.relay.request import Receive, Scope, Send
 
@@ -119,16 +120,18 @@ def serve(options: argparse.Namespace) -> int:
 def work(plan: Plan, listener: socket.socket) -> None:
     """Serve in this process until interrupted."""
     from sseor.cli.chat import key_for
+    from sseor.cli.stats import open_log
     from sseor.client.asynchronous import AsyncClient
 
     key = None if plan.demo else key_for(plan.key_env, plan.base_url)
-    client = AsyncClient(api_key=key, base_url=plan.base_url)
+    metrics = open_log(wanted=True)
+    client = AsyncClient(api_key=key, base_url=plan.base_url, metrics=metrics)
     relay, application = chat_relay(
         client, plan.models, demo=plan.demo, log=_log(plan.redis), secret=plan.secret
     )
     if plan.host in LOOPBACK:
         application = ForThisMachine(application)
-    _run(application, listener, relay, client)
+    _run(application, listener, relay, client, metrics)
 
 
 def _log(redis: str | None) -> Log | None:
@@ -236,7 +239,9 @@ class ForThisMachine:
         await self._application(scope, receive, send)
 
 
-def _run(application: Any, listener: socket.socket, relay: Relay, client: AsyncClient) -> None:
+def _run(
+    application: Any, listener: socket.socket, relay: Relay, client: AsyncClient, metrics: MetricsLog | None
+) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -247,6 +252,8 @@ def _run(application: Any, listener: socket.socket, relay: Relay, client: AsyncC
             await relay.aclose()
             await super().shutdown(sockets)
             await client.aclose()
+            if metrics is not None:  # uvicorn ends by the signal that it got: nothing comes after this
+                metrics.close()
 
     config = uvicorn.Config(
         application, log_level="warning", lifespan="off", access_log=False, ws="none", server_header=False

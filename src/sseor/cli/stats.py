@@ -32,8 +32,8 @@ GROUPS = ("model", "provider", "day")
 
 DESCRIPTION = f"""\
 Shows what was logged of every stream: time to first token, speed, cost, cuts and stalls, per model, for a
-period and against the one before it. sseor chat and sseor demo log by themselves (--no-metrics, or {VARIABLE}=off,
-turns that off); programs do with sseor.Client(metrics=sseor.MetricsLog()). No prompt, answer or key is ever kept."""
+period and against the one before it. sseor chat, demo and serve log by themselves ({VARIABLE}=off turns that off, and
+--no-metrics for once); programs do with sseor.Client(metrics=sseor.MetricsLog()). No prompt, answer or key is kept."""
 
 EPILOG = """\
 begin here:
