@@ -160,6 +160,19 @@ def test_ctrl_c_before_the_server_has_begun(monkeypatch: pytest.MonkeyPatch) -> 
     assert main(["serve", "--demo", "--port", "0"]) == 0
 
 
+def test_as_many_workers_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They get the plan, which holds no key, and the socket where all of them listen."""
+    told: list[Any] = []
+    monkeypatch.setattr("sseor.cli.workers.run_workers", lambda *arguments: told.extend(arguments))
+    monkeypatch.setenv("MY_KEY", "sk-or-v1-CANARY")
+    options = ["-m", "a/b", "--key-env", "MY_KEY", "--redis", "redis://127.0.0.1:9/", "--workers", "3"]
+    assert main(["serve", *options, "--port", "0"]) == 0
+    number, work, plan, listener = told
+    assert (number, work.__name__, plan.models) == (3, "work", ["a/b"])
+    assert "CANARY" not in repr(plan)
+    assert listener.family == socket.AF_INET
+
+
 def interrupted(*options: str) -> tuple[int, list[dict[str, Any]]]:
     """Serve in this thread, ask from another, and press Ctrl-C at the first record; return code and records."""
     outputs, inputs = os.pipe()

@@ -31,9 +31,8 @@ def until(condition: Callable[[], object]) -> None:
 def serving(application: Any, *, lifespan: Any = "off", **options: Any) -> Iterator[int]:
     """Run an application under uvicorn in a thread of its own; give the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = uvicorn.Config(
-        application, log_level="error", lifespan=lifespan, ws="none", timeout_graceful_shutdown=10, **options
-    )
+    given = {"log_level": "error", "ws": "none", "timeout_graceful_shutdown": 10, **options}
+    config = uvicorn.Config(application, lifespan=lifespan, **given)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

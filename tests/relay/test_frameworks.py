@@ -108,3 +108,15 @@ def test_a_failure_is_the_last_record(framework: str, surface: str) -> None:
         assert b'"text":"Low"' in body
         assert body.count(b'{"type":"error","code":"cut","retryable":true,"partial":true}\n\n') == 1
         assert b"CANARY" not in body
+
+
+def test_a_server_that_ends_lets_go() -> None:
+    """Told to end in the middle of a stream, uvicorn cuts it after its time, and the relay lets go of upstream."""
+    upstream = Upstream()
+    application = Relay(smoothing=None).asgi(lambda question: upstream, allow_anonymous=True)
+    with serving(application, lifespan="on", timeout_graceful_shutdown=1, log_level="critical") as port:
+        visit = Visit(port, "POST", "/streams", body=b"{}")
+        visit.until(b": sseor")
+    with visit:
+        assert b'"type"' not in visit.rest()
+    assert upstream.closed
