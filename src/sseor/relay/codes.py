@@ -45,7 +45,7 @@ MEANINGS = {
     "unauthorized": "the provider refused the server's key",
     "no_credit": "the provider's account is empty",
     "rate_limited": "too many requests at the provider",
-    "unavailable": "the provider is overloaded or down",
+    "unavailable": "overloaded or down: ask again later",
     "refused": "the provider refused the request or knows no such model",
     "moderated": "refused for its content",
     "protocol": "the provider broke the format",
