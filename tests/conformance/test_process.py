@@ -129,6 +129,29 @@ def test_an_adapter_that_grows() -> None:
         asked.ask([], 30)
 
 
+def test_an_adapter_whose_child_grows() -> None:
+    """A shell or a launcher is no way around the limit: what it started is counted, and ended with it."""
+    program = (
+        PRELUDE + HELLO + "hoard = [next(requests())]\nwhile True: hoard.append(bytearray(b'x' * (1 << 20)))"
+    )
+    command = ["sh", "-c", f'{sys.executable} -c "$PROGRAM"; true']
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROGRAM", program)
+        with (
+            AdapterProcess(command, memory_limit=100 << 20) as asked,
+            pytest.raises(CrashedError, match="100 MiB"),
+        ):
+            asked.ask([], 30)
+
+
+def test_noise_counts_for_its_play_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder that says a little in each play may do so for ever."""
+    monkeypatch.setattr(process, "NOISE", 1000)
+    with adapter(HELLO + "for asked in requests(): print('x' * 400); say(play=asked['play'])") as asked:
+        for _ in range(5):
+            assert asked.ask([], 20).items == ()
+
+
 def test_no_time_counts_between_plays() -> None:
     """Only a play has a deadline: what passes between two of them ends nothing."""
     with adapter(ECHO) as asked:

@@ -33,6 +33,9 @@ NOISE = 1 << 20
 
 STDERR_TAIL = 2000
 
+PAGE = 4096
+"""Bytes of a page of memory, in which the kernel counts."""
+
 
 class AdapterError(Exception):
     """The adapter gave no answer to a play; the text says why. It has been ended."""
@@ -54,7 +57,7 @@ def bridge_command(factory: str) -> list[str]:
 class AdapterProcess:
     """A process that speaks the protocol; it is started when needed, also after it was ended.
 
-    A watching thread ends it, with all its children, when a deadline has passed or its memory has outgrown
+    A watching thread ends it, with all its children, when a deadline has passed or their memory has outgrown
     `memory_limit` bytes (Linux only). Use it with `with`.
     """
 
@@ -69,7 +72,7 @@ class AdapterProcess:
         self._closing = threading.Event()
         self._plays = 0
         self.hello: Hello | None = None
-        self.noise = 0
+        self._noise = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +87,7 @@ class AdapterProcess:
         if self._process is None:
             self._start()
         self._plays += 1
+        self._noise = 0
         self._deadline = time.monotonic() + seconds
         try:
             self._write(request(self._plays, reads))
@@ -116,7 +120,7 @@ class AdapterProcess:
         self._ended_for = None
         self._stderr.clear()
         self._closing = threading.Event()
-        self._plays, self.noise = 0, 0
+        self._plays, self._noise = 0, 0
         try:
             process = subprocess.Popen(  # noqa: S603 - the command is the user's own
                 self._command,
@@ -158,8 +162,8 @@ class AdapterProcess:
                 raise self._end(CrashedError(f"it printed a line of more than {LONGEST_LINE} bytes"))
             raise self._end(self._gone())
         if not line.startswith(b"{"):
-            self.noise += len(line)
-            if self.noise > NOISE:
+            self._noise += len(line)
+            if self._noise > NOISE:
                 raise self._end(CrashedError(f"it printed more than {NOISE} bytes that are no answer"))
         return line
 
@@ -205,11 +209,14 @@ class AdapterProcess:
 
 
 def _memory(pid: int) -> int:
-    """Return the resident bytes of a process; 0 where that cannot be known."""
+    """Return the resident bytes of a process and of those that it started; 0 where that cannot be known."""
+    process = Path(f"/proc/{pid}")
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+        size = int((process / "statm").read_text().split()[1]) * PAGE
+        children = (process / "task" / str(pid) / "children").read_text().split()
     except (OSError, IndexError):
         return 0
+    return size + sum(_memory(int(child)) for child in children)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
