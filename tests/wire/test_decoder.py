@@ -265,10 +265,12 @@ _LONG = "x" * 39_994
         (f"event: e\ndata: {_LONG}\n\n", [Event(_LONG, "e")]),
         (f"id: 1\n\ndata: {_LONG}\n\n", [Event(_LONG, id="1")]),
         (f"data: {_LONG[9:]}\ndata: y\n\n", [Event(_LONG[9:] + "\ny")]),
+        (f"data: {_LONG[9:]}\r\n\n", [Event(_LONG[9:])]),
+        (f"data: {_LONG[9:]}\rid: 1\n\n", [Event(_LONG[9:], id="1")]),
         (f"data: {_LONG}x\n\n", None),
         (f"data: {_LONG}\ndata: y\n\n", None),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_long_lines(stream: str, items: list[Event | Comment] | None, read: int) -> None:
     """A line that takes many reads means what a short one means, and may be as long as the limit, no longer."""
