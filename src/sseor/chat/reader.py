@@ -65,6 +65,7 @@ class Reader:
             return ()
         self.number += 1
         data = event.data_bytes
+        raw: Any = None
         if len(data) < SHALLOW:  # the plain text chunk, which needs no second look
             try:
                 raw = codec.fast(data)
@@ -78,6 +79,8 @@ class Reader:
                     return (chunk,)
             except (ValueError, LookupError, TypeError, AttributeError):
                 pass
+        if type(raw) is dict and event.event in _PLAIN_NAMES and fault_of(raw) is None:
+            return (Chunk(raw),)
         return self._read_unusual(event)
 
     def finish(self, unfinished: Unfinished | None) -> Sequence[Chunk]:
