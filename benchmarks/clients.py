@@ -9,7 +9,7 @@ process reads an answer whose text is known, and compares it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmarks.measuring import ChildError, Figures, Interpreters, Row, Table, ask
@@ -47,64 +47,35 @@ def row(reader: str, loop: str, **plan: Any) -> Row:
 def tables(scale: float) -> Iterator[Table]:
     """Return the tables of cost per chunk and of the first text."""
     seconds = 1.5 if scale >= 1 else 1.0
-    paced = {"way": "paced", "streams": 60, "rate": 50, "seconds": seconds}
-    few = max(1, round(3 * scale))
+    many, few = (max(1, round(rounds * scale)) for rounds in (4, 3))
+
+    def paced(
+        loop: str, title: str, note: str, readers: Iterable[str], rounds: int, streams: int, rate: int
+    ) -> Table:
+        plan = {"base_url": base_url, "way": "paced", "streams": streams, "rate": rate, "seconds": seconds}
+        rows = [row(name, loop, **plan) for name in readers]
+        base = "httpx, iter_raw" if loop == "threads" else RAW
+        name = "client-tls" if base_url.startswith("https") else f"client-{loop}"
+        return Table(name, title, note, COST, rows, base, rounds)
+
     with server() as base_url:
-        yield Table(
-            "client-asyncio",
-            "Client on asyncio, loopback HTTP",
-            "60 streams of 50 chunks a second, one chunk a read; openrouter and litellm cannot keep that pace, and read"
-            " 10.",
-            COST,
-            [row(name, "asyncio", base_url=base_url, **paced) for name in ASYNC],
-            RAW,
-            max(1, round(4 * scale)),
+        note = (
+            "60 streams of 50 chunks a second, one chunk a read; openrouter and litellm cannot keep that: 10."
         )
-        yield Table(
-            "client-uvloop",
-            "Client on asyncio with uvloop",
-            "The same on uvloop's event loop.",
-            COST,
-            [
-                row(name, "uvloop", base_url=base_url, **paced)
-                for name in (FLOOR, RAW, OURS, "aiohttp and orjson", "openai")
-            ],
-            RAW,
-            few,
+        yield paced("asyncio", "Client on asyncio, loopback HTTP", note, ASYNC, many, 60, 50)
+        names = [FLOOR, RAW, OURS, "aiohttp and orjson", "openai"]
+        yield paced(
+            "uvloop", "Client on asyncio with uvloop", "The same on uvloop's event loop.", names, few, 60, 50
         )
-        yield Table(
-            "client-trio",
-            "Client on trio",
-            "The same on trio.",
-            COST,
-            [row(name, "trio", base_url=base_url, **paced) for name in (RAW, OURS, "httpx-sse and json")],
-            RAW,
-            few,
-        )
-        alone = {**paced, "streams": 1, "rate": 400}
-        yield Table(
-            "client-threads",
-            "Client on threads, loopback HTTP",
-            "One stream of 400 chunks a second, read by one thread.",
-            COST,
-            [row(name, "threads", base_url=base_url, **alone) for name in SYNC],
-            "httpx, iter_raw",
-            max(1, round(4 * scale)),
-        )
+        names = [RAW, OURS, "httpx-sse and json"]
+        yield paced("trio", "Client on trio", "The same on trio.", names, few, 60, 50)
+        note = "One stream of 400 chunks a second, read by one thread."
+        yield paced("threads", "Client on threads, loopback HTTP", note, SYNC, many, 1, 400)
         yield first_text(base_url, scale)
     with server(tls=True) as base_url:
-        yield Table(
-            "client-tls",
-            "Client on asyncio, loopback TLS",
-            "60 streams of 50 chunks a second over TLS 1.3, one chunk a record.",
-            COST,
-            [
-                row(name, "asyncio", base_url=base_url, **paced)
-                for name in (FLOOR, RAW, OURS, "aiohttp and orjson")
-            ],
-            RAW,
-            few,
-        )
+        note = "60 streams of 50 chunks a second, one chunk a record."
+        names = [FLOOR, RAW, OURS, "aiohttp and orjson"]
+        yield paced("asyncio", "Client on asyncio, loopback TLS", note, names, few, 60, 50)
 
 
 def first_text(base_url: str, scale: float) -> Table:

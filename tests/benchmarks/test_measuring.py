@@ -107,7 +107,7 @@ def test_a_paced_client_is_measured_in_a_process_of_its_own(reader: str, loop: s
 def test_the_other_ways_to_measure(way: str) -> None:
     """The first text takes some time, an open stream some memory; bare readers are measured alike."""
     with server() as base_url:
-        for reader in ("sseor", "httpx, aiter_raw"):
+        for reader in ("sseor", "httpx, aiter_raw", "floor: asyncio sockets"):
             assert reader in ASYNC
             plan = {"reader": reader, "loop": "asyncio", "base_url": base_url, "way": way}
             (figure,) = ask("reading", {**plan, "requests": 8, "streams": 30}).values()
