@@ -44,7 +44,9 @@ def clean_value(value: Any) -> Any:
 def printable(text: str, limit: int) -> str:
     """Return one line of at most `limit` printable characters, for errors and reprs; API keys are blotted out."""
     # The slack lets a key that the cut would halve be seen whole.
-    shown = "".join(one if one.isprintable() else " " for one in clean(text[: limit + 200]))
+    shown = clean(text[: limit + 200])
+    if not shown.isprintable():
+        shown = "".join(one if one.isprintable() else " " for one in shown)
     shown = _KEY.sub("sk-…", shown)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 

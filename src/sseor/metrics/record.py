@@ -6,7 +6,6 @@ class is kept; a number that no stream can have reads as absent.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -73,7 +72,11 @@ class Record:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Record:
         """Return the record of a row; columns that a newer or older log has or lacks do not matter."""
-        values = {name: _read(row[name], _KINDS[name]) for name in row.keys() if name in _KINDS}  # noqa: SIM118 (a Row yields values)
+        values = {}
+        for name in row.keys():  # noqa: SIM118 (a Row yields values)
+            value = row[name]
+            if value is not None and name in _KINDS:  # a third of a row is missing
+                values[name] = _read(value, _KINDS[name])
         return cls(**{**values, "at": values.get("at") or 0.0, "outcome": values.get("outcome") or "failed"})
 
 
@@ -114,7 +117,7 @@ def _safe(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value, _LONGEST_NAME)
     if isinstance(value, (int, float)):
-        return value if math.isfinite(value) and 0 <= value <= _MOST else None
+        return value if 0 <= value <= _MOST else None  # NaN is neither
     return None
 
 
