@@ -19,7 +19,7 @@ from benchmarks.sync_readers import SYNC
 
 COST = {"cpu": "µs of CPU per chunk", "p50": "ms late, p50", "p99": "ms late, p99"}
 FLOOR, RAW, OURS, THEIRS = "floor: asyncio sockets", "httpx, aiter_raw", "sseor", "sseor over plain httpx"
-ATTEMPTS = 3
+ATTEMPTS = 5
 """A busy machine may keep reader or server from their pace for a moment."""
 SLOW = ("openrouter", "litellm")
 """What one core cannot read 60 streams with gets 10."""

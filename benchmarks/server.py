@@ -152,6 +152,7 @@ def server(*, tls: bool = False, core: int | None = None) -> Iterator[str]:
                 yield f"{'https' if tls else 'http'}://127.0.0.1:{port}/api/v1"
             finally:
                 process.terminate()
+                os.environ.pop("SSL_CERT_FILE", None)
 
 
 def _certificate(folder: Path) -> str:
