@@ -119,7 +119,7 @@ def test_a_locked_log_does_not_keep_the_user_waiting(state: Path, capsys: Captur
         holder.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         assert ask() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25  # a record waits for 30 seconds
     assert capsys.readouterr().out == "Low water"
 
 

@@ -56,7 +56,7 @@ def test_no_prompt_no_answer_and_no_key_is_in_the_file(shell: str, tmp_path: Pat
             )
         with LoopbackServer(play(Status(400, {"error": {"message": f"PROMPT-CANARY {KEY}"}}))) as server:
             read(shell, server.base_url, metrics=log, parameters={"messages": prompt})
-        assert log.flush()
+        assert log.flush(60)
         content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert len(log.records()) == 2
     assert b"sseor/demo" in content
@@ -82,10 +82,10 @@ def test_a_locked_file_does_not_hold_up_the_event_loop(shell: str, tmp_path: Pat
     with LoopbackServer(play(*answer("Low"))) as server:
         began = time.monotonic()
         anyio.run(ask, server.base_url, backend=shell)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20  # a record waits for 30 seconds
     holder.execute("ROLLBACK")
     holder.close()
-    log.close()
+    log.close(60)
     assert (log.lost, len(rows(path))) == (0, 6)
 
 

@@ -38,7 +38,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Writer]]:
 
     yield make_one
     for one in made:
-        one.close(5)
+        one.close(60)
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def test_what_is_put_is_written_in_order(make: Callable[..., Writer], tmp_path: 
     one = make()
     for number in range(50):
         one.put(record(f"m{number}"))
-    one.close(5)
+    one.close(60)
     assert rows(tmp_path / "m", "model") == [(f"m{number}",) for number in range(50)]
     assert [file.name for file in tmp_path.iterdir()] == ["m"]  # the last one out folds the WAL away
     one.put(record("later"))
-    assert one.flush(5)
+    assert one.flush(60)
     assert len(rows(tmp_path / "m")) == 51
     assert one.lost == 0
 
@@ -78,10 +78,10 @@ def test_a_lock_is_waited_for_in_the_background(
     one = make()
     began = time.monotonic()
     one.put(record())
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 10  # of the 30 seconds that a record waits
     assert not one.flush(0.4)
     locked.execute("ROLLBACK")
-    assert one.flush(5)
+    assert one.flush(60)
     assert (one.lost, len(rows(tmp_path / "m"))) == (0, 1)
 
 
@@ -98,7 +98,7 @@ def test_a_lock_that_is_never_released_is_given_up(
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             one.put(record())
-        assert one.flush(5)
+        assert one.flush(60)
     assert one.lost == 3
     [warning] = caplog.messages
     assert warning == f"metrics are not kept in {one.path}: database is locked"
@@ -113,7 +113,7 @@ def test_closing_waits_no_longer_than_it_was_told(
         one.put(record())
     began = time.monotonic()
     one.close(0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20  # a hundred times would be 30
     assert one.lost == 100
 
 
@@ -127,7 +127,7 @@ def test_the_queue_is_bounded(
         one.put(record())
     assert one.lost == 5
     locked.execute("ROLLBACK")
-    assert one.flush(5)
+    assert one.flush(60)
     assert one.lost == 5
 
 
@@ -151,12 +151,12 @@ def test_a_full_disk_loses_and_recovers(
     with caplog.at_level(logging.WARNING):
         for _ in range(300):
             one.put(record("x" * 200))
-        assert one.flush(10)
+        assert one.flush(60)
     assert 0 < one.lost < 300
     assert caplog.messages == [f"metrics are not kept in {one.path}: database or disk is full"]
     lost, room["pages"] = one.lost, 10_000
     one.put(record())
-    assert one.flush(5)
+    assert one.flush(60)
     assert (one.lost, len(rows(tmp_path / "m"))) == (lost, 301 - lost)
 
 
@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_used_is_told_once(
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             one.put(record())
-        assert one.flush(5)
+        assert one.flush(60)
     assert one.lost == 3
     assert len(caplog.messages) == 1
     assert (path.read_bytes() if path.is_file() else b"") == before
@@ -242,7 +242,7 @@ def test_a_read_only_file_is_told_once(
         with caplog.at_level(logging.WARNING):
             one.put(record())
             one.put(record())
-            one.close(5)
+            one.close(60)
         if os.getuid() == 0:
             os.seteuid(0)
         folder.chmod(0o755)
@@ -259,14 +259,14 @@ def test_many_threads_put_into_one_writer(make: Callable[..., Writer], tmp_path:
         for number in range(60):
             one.put(record(f"{name}-{number}"))
             if number % 20 == 0:
-                one.close(5)
+                one.close(60)
 
     threads = [threading.Thread(target=put_many, args=[str(number)]) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    one.close(10)
+    one.close(60)
     assert one.lost == 0
     found = [model for (model,) in rows(tmp_path / "m", "model")]
     assert sorted(found) == sorted(f"{name}-{number}" for name in range(8) for number in range(60))
