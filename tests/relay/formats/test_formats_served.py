@@ -180,6 +180,19 @@ async def test_a_viewer_that_is_cut_off_is_told(format_name: str, how: str) -> N
     await relay.aclose()
 
 
+async def test_a_viewer_that_is_let_go_before_the_end_it_could_have_had() -> None:
+    """Is told as well: what it had is not the answer, although that is whole."""
+    relay = Relay(smoothing=None)
+    viewer = await relay.attach(await relay.start(whole("Low")), format="openai")
+    await anext(viewer)
+    with anyio.fail_after(10):
+        while not viewer.tail.ended:
+            await anyio.sleep(0.005)
+    viewer.drop()
+    assert b"interrupted" in b"".join([part async for part in viewer])
+    await relay.aclose()
+
+
 async def test_a_viewer_that_has_all_is_not_cut_off() -> None:
     """Dropped behind the end of its answer it gets no error."""
     relay = Relay(smoothing=None)

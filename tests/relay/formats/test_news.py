@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from relay.formats.writing import DONE, RESTARTED, text
@@ -100,6 +101,18 @@ def test_a_tool_call_begins_once_its_name_and_id_are_known() -> None:
         delta(0, "}", id="c"),
         call(0, "c", "get_tide", '{"a":1}'),
     ]
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [delta(0, name="tide"), delta(0, "{}", name="tide", id="c")],
+        [delta(0, name="ti", id="c"), delta(0, "{}", name="de")],
+    ],
+)
+def test_a_name_is_whole_when_the_call_begins(fragments: Records) -> None:
+    """One that is repeated is no further piece, and the ID alone begins nothing."""
+    assert news(*fragments) == [delta(0, "{}", id="c", name="tide")]
 
 
 def test_a_whole_call_brings_what_its_fragments_have_not() -> None:

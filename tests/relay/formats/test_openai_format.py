@@ -75,9 +75,17 @@ def test_an_empty_answer() -> None:
 def test_choices_begin_in_order() -> None:
     """One that comes before its time is preceded by the roles of those before it, and each ends with its own reason."""
     reader = written(
-        [text("c", choice=2), text("b", choice=1), {"type": "finish", "reason": "length", "choice": 1}, DONE],
+        [
+            text("c", choice=2),
+            text("b", choice=1),
+            {"type": "finish", "reason": "length", "choice": 1},
+            {"type": "usage", "cost": 0.5},
+            DONE,
+        ],
         "openai",
     )
+    assert [chunk["usage"]["cost"] for chunk in reader.events[:-1] if "usage" in chunk] == [0.5]
+    assert "usage" in reader.events[-2]
     assert deltas(reader) == [
         (0, {"role": "assistant", "content": ""}, None),
         (1, {"role": "assistant", "content": ""}, None),
@@ -221,3 +229,14 @@ def test_a_late_reader_begins_behind_a_restart() -> None:
     reader = Reader(tail, "openai").read()
     assert reader.events[-1] == "[DONE]"
     assert joined(reader)[0]["text"] == "High"
+
+
+def test_a_late_reader_that_lags_knows_of_the_restart() -> None:
+    """The snapshot that it is given tells of the one that it began behind, which is nothing new to it."""
+    tail = Tail("the-stream", "g", max_records=4)
+    tail.add(lines([text("Low"), RESTARTED, text("High")]))
+    reader = Reader(tail, "openai").read()
+    tail.add(lines(map(text, "abcdef")))
+    tail.end(*lines([DONE]))
+    assert reader.read().events[-1] == "[DONE]"
+    assert joined(reader)[0]["text"] == "Highabcdef"
