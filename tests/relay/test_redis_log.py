@@ -320,7 +320,7 @@ async def test_a_cancellation_that_went_astray(logs: Logs) -> None:
     await one.open("b", "ann", nothing)
     await logs().cancel("a")
     reader = other._shards[0]._reader
-    await until(lambda: reader._wake_position != "0")
+    await until(lambda: reader._wake_position != b"0")
     assert not writer.over
 
 

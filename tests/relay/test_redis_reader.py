@@ -28,7 +28,7 @@ def anyio_backend() -> str:
 
 def one_stream() -> Followed:
     """Return a stream that is followed, of epoch 5, with two records."""
-    one = Followed(Tail("a", "g"), PLACE.keys("a"), "5", "0")
+    one = Followed(Tail("a", "g"), PLACE.keys("a"), "5", b"0")
     one.take([(b"5-2", b"r", b"one\ntwo")])
     return one
 
@@ -50,7 +50,7 @@ def test_what_is_missing_is_noticed(entry: tuple[bytes, bytes, bytes]) -> None:
     one = one_stream()
     one.take([entry])
     assert one.is_behind
-    assert (one.tail.last, one.position) == (2, "5-2")
+    assert (one.tail.last, one.position) == (2, b"5-2")
 
 
 def test_an_end_by_others_may_know_less() -> None:
@@ -125,7 +125,7 @@ async def test_a_stream_that_is_gone_when_its_gap_is_to_be_filled(logs: Logs) ->
     """It may be written anew; another of that name ends it, and one that has ended needs nothing any more."""
     log = logs()
     await log.owner("a")
-    one = Followed(Tail("a", "g"), log._place.keys("a"), "5", "0")
+    one = Followed(Tail("a", "g"), log._place.keys("a"), "5", b"0")
     one.take([(b"5-2", b"r", b"one\ntwo"), (b"5-4", b"r", b"four")])
     await reader_of(log).catch_up(one)
     assert one.is_behind
@@ -151,6 +151,31 @@ async def test_hundreds_of_streams_are_read_with_one_connection(own_logs: Logs) 
     assert len(blocked) == 2
 
 
+async def test_a_reading_that_was_not_to_be_cancelled_ends_all_the_same(logs: Logs) -> None:
+    """The cancellation got lost: the log closes within about the time of a read."""
+    log = logs()
+    await log.owner("a")
+    reader, ask = reader_of(log), reader_of(log)._ask
+    lost: list[bool] = []
+
+    class Swallowing:
+        aclose = ask.aclose
+
+        async def __call__(self, *arguments: Any) -> Any:
+            task = asyncio.create_task(ask(*arguments))
+            while True:
+                try:
+                    return await asyncio.shield(task)
+                except asyncio.CancelledError:
+                    lost.append(True)
+
+    reader._ask = Swallowing()
+    await asyncio.sleep(1.2)
+    async with asyncio.timeout(20):
+        await log.aclose()
+    assert lost
+
+
 async def test_a_wake_that_is_lost_costs_a_second(own_logs: Logs) -> None:
     """Where Redis is full a reading cannot be interrupted: it goes on by itself with what is followed since."""
     one, other = own_logs(lease=30.0), own_logs(lease=30.0)
@@ -172,7 +197,7 @@ async def test_a_reading_survives_whatever_redis_answers(own_logs: Logs) -> None
     tail = await followed(other, "a")
     await writer.append([text("a")])
     await until(lambda: tail.last == 1)
-    wake = reader_of(other)._wake_key
+    wake = reader_of(other)._wake_key.decode()
     await own_logs.ask("SET", wake, "x")
     await writer.append([text("b")])
     await asyncio.sleep(1.5)

@@ -7,12 +7,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sseor.relay.records import INTERRUPTED
+from sseor.relay.redis.blocking import BlockingRead, packed
 from sseor.relay.redis.scripts import FOLLOW
 from sseor.relay.tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
+    from sseor.relay.redis.blocking import Entry
     from sseor.relay.redis.commands import Client, Commands
     from sseor.relay.redis.place import Keys, Place
 
@@ -21,8 +23,8 @@ __all__ = ["Followed", "Reader"]
 BLOCK = 1.0
 """Seconds until a read returns by itself: a wake that was lost costs no more."""
 
-COUNT = 100
-"""Batches of one stream in one read, at most."""
+PAUSE, PAUSE_PER_STREAM = 0.002, 0.00002
+"""Seconds between two reads, at most, and for each stream: a read names them all, so that its cost grows with them."""
 
 RETRY = 0.1
 """Seconds until another attempt to reach Redis."""
@@ -33,9 +35,11 @@ logger = logging.getLogger("sseor.relay")
 class Followed:
     """One stream as this process follows it. `position` is the last entry read; None: a writer here fills the tail."""
 
-    def __init__(self, tail: Tail, keys: Keys, epoch: str, position: str | None) -> None:
+    def __init__(self, tail: Tail, keys: Keys, epoch: str, position: bytes | None) -> None:
         self.tail = tail
         self.keys = keys
+        self.log_key = keys.log.encode()
+        self.packed_key = packed(self.log_key)
         self.epoch = epoch
         self.position = position
         self.followers = 0
@@ -47,7 +51,7 @@ class Followed:
         """Whether more is to come, from Redis."""
         return self.position is not None and not self.tail.ended
 
-    def take(self, entries: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+    def take(self, entries: Iterable[Entry]) -> None:
         """Take entries into the tail; `is_behind` afterwards where some before them are missing."""
         for entry, field, data in entries:
             epoch, _, last = entry.decode().partition("-")
@@ -62,7 +66,7 @@ class Followed:
             if missed > 0:
                 self.is_behind = True
                 return
-            self.position = entry.decode()
+            self.position = entry
             if field == b"e":
                 # Who ended it in the writer's place may know less of it than was read before a failover.
                 self.tail.end(data)
@@ -83,13 +87,14 @@ class Reader:
         on_cancel: Callable[[str], None],
     ) -> None:
         self.followed: dict[str, Followed] = {}
-        self._client = client
+        self._ask = BlockingRead(client, BLOCK)
         self._commands = commands
         self._place = place
-        self._wake_key = wake_key
+        self._wake_key = wake_key.encode()
         self._on_cancel = on_cancel
-        self._wake_position = "0"
+        self._wake_position = b"0"
         self._is_waiting = False
+        self._is_closed = False
         self._heard = asyncio.get_running_loop().time()
 
     async def load(self, stream: str) -> Followed | None:
@@ -102,7 +107,7 @@ class Reader:
         tail = Tail(stream, generation.decode(), max_records=place.max_records, max_bytes=place.max_bytes)
         if int(folded):
             tail.restore(snapshot, int(folded))
-        followed = Followed(tail, keys, epoch.decode(), "0")
+        followed = Followed(tail, keys, epoch.decode(), b"0")
         followed.take(_flat(entries))
         return followed
 
@@ -113,12 +118,24 @@ class Reader:
             self._commands.send("XADD", self._wake_key, "MAXLEN", "~", 1000, "*", "f", "")
 
     async def run(self) -> None:
-        """Read for ever."""
-        while True:
+        """Read until it is closed."""
+        try:
+            await self._read_on()
+        finally:
+            await self._ask.aclose()
+
+    def close(self) -> None:
+        """Read no more; to be cancelled as well, lest it takes as long as a read."""
+        self._is_closed = True
+
+    async def _read_on(self) -> None:
+        # A client with a time limit of its own may swallow a cancellation (asyncio.wait_for of Python 3.11).
+        while not self._is_closed:
             try:
                 for followed in [one for one in self.followed.values() if one.is_behind and one.is_read]:
                     await self.catch_up(followed)
                 self._take(await self._read())
+                await asyncio.sleep(min(PAUSE, PAUSE_PER_STREAM * len(self.followed)))
             except Exception as error:
                 self._cut_when_lost(error)
                 await asyncio.sleep(RETRY)
@@ -144,36 +161,35 @@ class Reader:
         if followed.is_behind:  # evicted, against all rules
             tail.end(INTERRUPTED)
 
-    async def _read(self) -> Iterable[tuple[bytes, Any]]:
-        reading = [one for one in self.followed.values() if one.is_read]
-        keys = [self._wake_key, *(one.keys.log for one in reading)]
-        positions = [self._wake_position, *(one.position or "0" for one in reading)]
-        head = ("XREAD", "COUNT", COUNT, "BLOCK", round(BLOCK * 1000), "STREAMS")
+    async def _read(self) -> Iterable[tuple[bytes, list[Entry]]]:
+        keys, packed_keys, positions = [self._wake_key], [packed(self._wake_key)], [self._wake_position]
+        for one in self.followed.values():
+            if (position := one.position) is not None and not one.tail.ended:
+                keys.append(one.log_key)
+                packed_keys.append(one.packed_key)
+                positions.append(position)
         self._is_waiting = True
         try:
             async with asyncio.timeout(BLOCK + self._place.lease / 3):
-                found = await self._client.execute_command(*head, *keys, *positions)
+                found = await self._ask(keys, packed_keys, positions)
         finally:
             self._is_waiting = False
         self._heard = asyncio.get_running_loop().time()
-        return (found.items() if isinstance(found, dict) else found) or ()
+        return found
 
-    def _take(self, found: Iterable[tuple[bytes, Any]]) -> None:
-        of_key = {one.keys.log: one for one in self.followed.values()}
-        for key, listed in found:
-            # A client of RESP3 may put the entries into a list more.
-            entries = listed[0] if isinstance(listed[0], list) else listed
-            name = key.decode()
-            if name == self._wake_key:
+    def _take(self, found: Iterable[tuple[bytes, list[Entry]]]) -> None:
+        of_key = {one.log_key: one for one in self.followed.values()}
+        for key, entries in found:
+            if key == self._wake_key:
                 self._take_wakes(entries)
-            elif (followed := of_key.get(name)) is not None and followed.is_read:
-                followed.take((entry, *next(iter(fields.items()))) for entry, fields in entries)
+            elif (followed := of_key.get(key)) is not None and followed.is_read:
+                followed.take(entries)
 
-    def _take_wakes(self, entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> None:
-        for entry, fields in entries:
-            self._wake_position = entry.decode()
-            if stream := fields.get(b"c"):
-                self._on_cancel(stream.decode())
+    def _take_wakes(self, entries: Iterable[Entry]) -> None:
+        for entry, field, data in entries:
+            self._wake_position = entry
+            if field == b"c":
+                self._on_cancel(data.decode())
 
     def _cut_when_lost(self, error: Exception) -> None:
         """Cut what viewers read once Redis has been away for as long as a lease: they shall come back."""
@@ -186,5 +202,5 @@ class Reader:
             self.followed.pop(name).tail.cut()
 
 
-def _flat(entries: list[Any]) -> list[tuple[bytes, bytes, bytes]]:
+def _flat(entries: list[Any]) -> list[Entry]:
     return [(entry, fields[0], fields[1]) for entry, fields in entries]

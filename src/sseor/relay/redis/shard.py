@@ -145,6 +145,7 @@ class Shard:
 
     async def aclose(self) -> None:
         """Let go of everything; what this process still wrote is in other hands."""
+        self._reader.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -166,5 +167,5 @@ class Shard:
         if not followed.followers:
             del self._followed[tail.stream]
         elif not tail.ended:
-            followed.position = f"{writer.epoch}-{tail.last}"
+            followed.position = f"{writer.epoch}-{tail.last}".encode()
             self._reader.wake()
