@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import assembly, clients, framing, imports, memory, metrics, relay, report
+from benchmarks import assembly, clients, framing, imports, memory, metrics, redis, relay, report
 from benchmarks.measuring import Interpreters, Table, as_plain, machine, measure, versions
 
 PARTS: dict[str, Callable[[float], Iterator[Table]]] = {
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[float], Iterator[Table]]] = {
     "memory": memory.tables,
     "metrics": metrics.tables,
     "relay": relay.tables,
+    "redis": redis.tables,
 }
 QUICK = 0.2
 
