@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import anyio
 import pytest
 from catalogue import (
     CHUNKED_HEAD,
@@ -108,6 +110,35 @@ def test_row_44_whatever_follows_done(shell: str, rest: bytes, pause: float) -> 
     seen = look_at(shell, raw(CHUNKED_HEAD + in_chunks(sse(LOW) + ENDING), in_chunks(rest), pause=pause))
     assert seen.whole.text == "Low"
     assert [item.reason for item in seen.of(sseor.Finished)] == ["stop"]
+
+
+@each_shell
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"0\r\nX-Sum: 1\r\n\r\n", b"000\r\n\r\n"])
+def test_row_44_another_response_behind_it(shell: str, end: bytes) -> None:
+    """A response that nobody asked for is no answer to the next question: that goes out on another connection."""
+    stray = HEAD + b"Content-Length: %d\r\n\r\n%b" % (
+        len(sse(chunk("Stray")) + ENDING),
+        sse(chunk("Stray")) + ENDING,
+    )
+    whole = CHUNKED_HEAD + in_chunks(sse(LOW) + ENDING) + end
+
+    def respond(exchange: Exchange) -> None:
+        exchange.raw(whole + stray)
+        exchange.wait(30)
+
+    async def ask(base_url: str) -> list[str]:
+        async with sseor.AsyncClient(api_key=KEY, base_url=base_url) as client:
+            return ["".join([text async for text in client.stream(**asked).text]) for _ in range(2)]
+
+    asked: dict[str, Any] = {"model": "m", "messages": PROMPT}
+    with LoopbackServer(respond) as server:
+        if shell == "threads":
+            with sseor.Client(api_key=KEY, base_url=server.base_url) as client:
+                texts = ["".join(client.stream(**asked).text) for _ in range(2)]
+        else:
+            texts = anyio.run(ask, server.base_url, backend=shell)
+        assert [request.connection.number for request in server.requests] == [1, 2]
+    assert texts == ["Low", "Low"]
 
 
 @each_shell

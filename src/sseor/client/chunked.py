@@ -17,6 +17,7 @@ import httpcore
 from .inbox import READ_BYTES
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # where h11 ends a head
+_END = re.compile(rb"0+\r\n(?:[^\r\n]+\r\n)*\r\n")  # the last chunk, with its trailer
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _CHUNK_BYTES = 10
 """The longest head of a chunk that is taken here; one with an extension is not."""
@@ -100,9 +101,16 @@ class Tap:
             self._tail = b""
 
     def _again(self, max_bytes: int) -> bytes:
-        """Return what was kept, b"" for nothing."""
+        """Return what was kept, b"" for nothing; the end of a body by itself, since what follows it answers nothing.
+
+        h11 would take that for the next answer. Kept here it shows as readable, and the connection is not used again.
+        """
         self.at_body = False
-        data, self._kept = self._kept[:max_bytes], self._kept[max_bytes:]
+        if not self._kept:
+            return b""
+        end = _END.match(self._kept)
+        size = min(max_bytes, end.end()) if end else max_bytes
+        data, self._kept = self._kept[:size], self._kept[size:]
         return data
 
     def _first(self, data: bytes) -> bytes:
