@@ -17,7 +17,7 @@ from benchmarks.readers import ASYNC
 from benchmarks.server import server
 from benchmarks.sync_readers import SYNC
 
-COST = {"cpu": "µs of CPU per chunk", "p50": "ms late, p50", "p99": "ms late, p99"}
+COST = {"cpu": "µs per chunk", "p50": "ms late", "p99": "ms late"}
 FLOOR, RAW, OURS, THEIRS = "floor: asyncio sockets", "httpx, aiter_raw", "sseor", "sseor over plain httpx"
 ATTEMPTS = 5
 """A busy machine may keep reader or server from their pace for a moment."""
