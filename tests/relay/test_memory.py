@@ -71,3 +71,16 @@ async def test_a_long_stream_takes_little_more_than_its_text() -> None:
     assert tail.size < 100_000 + 64 * 80
     await log.aclose()
     assert await log.owner("a") is None
+
+
+@pytest.mark.anyio
+async def test_a_closed_log_knows_nothing() -> None:
+    """Whoever followed or wrote a stream until then may still say that it does so no longer."""
+    log = MemoryLog()
+    writer = await log.open("a", "ann", nothing)
+    tail = await followed(log, "a")
+    await log.aclose()
+    log.unfollow(tail)
+    await writer.end(DONE)
+    assert tail.ended
+    assert await log.owner("a") is None

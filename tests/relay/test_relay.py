@@ -251,6 +251,25 @@ async def test_heartbeats() -> None:
     await relay.aclose()
 
 
+async def test_heartbeats_of_many_streams() -> None:
+    """Each of two hundred quiet streams gets one, from the one timer."""
+    relay = Relay(heartbeat=0.3, smoothing=None)
+    viewers = [await relay.attach(await relay.start(Source())) for _ in range(200)]
+    beats = 0
+
+    async def wait(viewer: Viewer) -> None:
+        nonlocal beats
+        await anext(viewer)
+        assert await anext(viewer) == b":\n\n"
+        beats += 1
+
+    async with anyio.create_task_group() as group:
+        for viewer in viewers:
+            group.start_soon(wait, viewer)
+    assert beats == 200
+    await relay.aclose()
+
+
 async def test_a_viewer_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time it is at its end, the stream goes on, and one that waits for bytes stays."""
     relay = Relay(send_timeout=0.3, heartbeat=60)

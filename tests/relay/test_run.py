@@ -76,6 +76,24 @@ async def test_plain_text_and_no_finish_reason() -> None:
         assert records[-1] == {"type": "done", "finish_reason": None}
 
 
+async def test_a_source_that_cannot_be_closed() -> None:
+    """An iterator with nothing but its two methods will do."""
+
+    class Bare:
+        def __init__(self) -> None:
+            self._words = ["Low", " water"]
+
+        def __aiter__(self) -> Bare:
+            return self
+
+        async def __anext__(self) -> str:
+            if not self._words:
+                raise StopAsyncIteration
+            return self._words.pop(0)
+
+    assert [record.get("text") for record in await ran(Bare(), smoothing=None)] == ["Low", " water", None]
+
+
 def failure(code: str, retryable: bool, partial: bool) -> dict[str, Any]:
     """Return the terminal record of a failure."""
     return {"type": "error", "code": code, "retryable": retryable, "partial": partial}

@@ -164,3 +164,12 @@ def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
     """At once, with a sentence."""
     with pytest.raises(ConfigError):
         Smoothing(**wrong)
+
+
+def test_what_stays_is_as_old_as_its_arrival() -> None:
+    """A part goes out because there is too much; the rest, which came before, is not held the longer for it."""
+    smoother = Smoother(Smoothing("line", max_delay=1, max_characters=5))
+    assert smoother.add(Text("abcd"), 0.0) == []
+    assert smoother.add(Text("\u0301\u0301"), 0.5) == [Text("abc")]
+    assert smoother.due == 1.0
+    assert smoother.late(1.0) == [Text("d\u0301\u0301")]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from random import Random
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sseor.chat import Reasoning, Text
+from sseor.relay.records import Record, Relayed, encode
 from sseor.relay.snapshot import Snapshot
 from sseor.relay.tail import WRITE, Tail, payload_of
 from sseor.wire import Decoder, Event
@@ -65,6 +68,20 @@ def test_bytes_bound_what_is_kept() -> None:
     assert tail.folded == 10
     assert [json.loads(event.data)["type"] for event in rest(tail, 10)] == ["text"]
     assert tail.size > 8000
+
+
+@given(st.lists(st.sampled_from(['a"}', "\\", "é\n", '"}', "", "x"]), max_size=8), st.randoms())
+def test_texts_that_are_folded_together_are_the_same_texts(words: list[str], chance: Random) -> None:
+    """Whatever stands in them, whichever choice they belong to, and whatever comes between."""
+    records: list[Relayed] = [Text(word, chance.randrange(2)) for word in words]
+    records.insert(chance.randrange(len(words) + 1), Reasoning("hm"))
+    records.append(Record("weather", {"text": "}"}))
+    tail, one_by_one = Tail("s", "g", max_records=1), Snapshot()
+    tail.add([encode(record) for record in records] + [encode("newest")])
+    for record in records:
+        one_by_one.fold(json.loads(encode(record)))
+    assert tail.folded == len(records)
+    assert json.loads(tail.snapshot()) == one_by_one.to_record()
 
 
 def test_one_write_is_bounded_and_shared() -> None:
@@ -137,7 +154,7 @@ async def test_whoever_waits_is_woken() -> None:
     async with anyio.create_task_group() as group:
         for number in range(3):
             group.start_soon(wait, number)
-        acts: list[Callable[[], None]] = [
+        acts: list[Callable[[], object]] = [
             lambda: tail.add([text("a")]),
             tail.beat,
             tail.wake,

@@ -31,17 +31,13 @@ class _Stream:
         """Keep the next records."""
         if self.tail.ended:
             raise FencedError
-        before = self.tail.size
-        self.tail.add(records)
-        self._log.grew(self.tail.size - before)
+        self._log.grew(self.tail.add(records))
 
     async def end(self, terminal: bytes) -> None:
         """Keep the terminal record."""
         if self.tail.ended:
             return
-        before = self.tail.size
-        self.tail.end(terminal)
-        self._log.grew(self.tail.size - before)
+        self._log.grew(self.tail.end(terminal))
         self._log.ended(self.tail)
 
 

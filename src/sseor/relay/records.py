@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
 from sseor.chat import (
@@ -141,7 +142,7 @@ def _text(kind: str) -> Callable[[Any], bytes]:
     def write(event: Text | Reasoning | Refusal) -> bytes:
         if event.choice:
             return _object(kind, {"text": event.delta}, event.choice)
-        return _bytes(f"{head}{_json(event.delta)}}}")
+        return _bytes(f"{head}{encode_basestring(event.delta)}}}")
 
     return write
 
@@ -169,7 +170,7 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
     Text: _text("text"),
     Reasoning: _text("reasoning"),
     Refusal: _text("refusal"),
-    str: lambda text: _bytes(f'{{"type":"text","text":{_json(text)}}}'),
+    str: lambda text: _bytes(f'{{"type":"text","text":{encode_basestring(text)}}}'),
     ToolCallDelta: _tool_delta,
     ToolCallDone: _tool_call,
     Image: lambda event: _object("image", {"url": event.url}, event.choice),
