@@ -45,18 +45,19 @@ def without_echo(completion: Completion, secret: str) -> Completion:
     """Return the completion with the secret taken out of what the server said of it; the answer stays as it came."""
     if not secret:
         return completion
-    changes: dict[str, Any] = {}
-    if completion.failure is not None:
-        texts = [field.name for field in fields(completion.failure)]
-        changes["failure"] = _without(completion.failure, texts, secret)
+    failure = completion.failure
+    if failure is not None:
+        failure = _without(failure, [field.name for field in fields(failure)], secret)
+    clean: dict[str, Any] = {"failure": failure}
     if len(secret) >= SHORTEST:
-        changes["choices"] = [_without(choice, _OF_CHOICE, secret) for choice in completion.choices]
-        changes["generations"] = [_without(run, _OF_GENERATION, secret) for run in completion.generations]
-        changes["changed_from"] = {
+        clean["choices"] = [_without(choice, _OF_CHOICE, secret) for choice in completion.choices]
+        clean["generations"] = [_without(run, _OF_GENERATION, secret) for run in completion.generations]
+        clean["changed_from"] = {
             name: redacted(value, secret) for name, value in completion.changed_from.items()
         }
         completion = _without(completion, _OF_COMPLETION, secret)
-    return replace(completion, **changes)
+    changed = {name: value for name, value in clean.items() if value != getattr(completion, name)}
+    return replace(completion, **changed) if changed else completion
 
 
 def events_without(events: list[Any], secret: str) -> list[Any]:
@@ -71,9 +72,11 @@ def events_without(events: list[Any], secret: str) -> list[Any]:
 def _without(told: Told, names: Iterable[str], secret: str) -> Told:
     """Return a record in which those of these fields that are texts hold no secret: itself, if they hold none."""
     texts = {name: getattr(told, name) for name in names}
-    clean = {name: redacted(text, secret) for name, text in texts.items() if isinstance(text, str)}
-    changed = {name: text for name, text in clean.items() if text != texts[name]}
-    return replace(told, **changed) if changed else told
+    begin = secret[:_RECOGNISABLE]
+    quoting = {name: text for name, text in texts.items() if isinstance(text, str) and begin in text}
+    return (
+        replace(told, **{name: redacted(text, secret) for name, text in quoting.items()}) if quoting else told
+    )
 
 
 def redacted(text: str, secret: str) -> str:
