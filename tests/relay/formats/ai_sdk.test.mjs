@@ -181,6 +181,25 @@ test("a page that is loaded again takes the answer up, also when that has ended,
   }
 });
 
+test("a message that goes on after tools, cut and taken up again, loses neither the calls nor the text", PATIENCE, async () => {
+  let requests = 0;
+  const { transport } = transportTo(RELAY, async (url, options) => {
+    const answer = await fetch(url, options);
+    return ++requests === 2 ? served(new Uint8Array(await answer.arrayBuffer()), 150, answer.headers) : answer;
+  });
+  const chat = new Chat(transport);
+  await chat.sendMessage({ text: "tools" });
+  for (const [tool, toolCallId] of [["tide_at", "call_1"], ["now", "call_2"]])
+    await chat.addToolOutput({ tool, toolCallId, output: "14:07" });
+  const before = structuredClone(chat.lastMessage.parts);
+  await chat.sendMessage();
+  assert.equal(chat.status, "error");
+  await chat.resumeStream();
+  assert.equal(chat.status, "ready");
+  assert.deepEqual(chat.messages[1].parts.slice(0, before.length), before);
+  assert.equal(chat.lastMessage.parts.filter(({ state }) => state === "input-available").length, 2);
+});
+
 test("connections cut at random: each is an error, and the last one leaves the whole message", PATIENCE, async () => {
   const { transport } = transportTo(CUT_RELAY);
   const chat = new Chat(transport);
@@ -214,7 +233,7 @@ test("a body cut anywhere never passes for a whole message, and coming back make
 });
 
 /** Return an answer with this body, which is lost after `end` bytes. */
-function served(body, end = body.length) {
+function served(body, end = body.length, headers = { "x-sseor-stream": "stream-of-this-test-0123" }) {
   let sent = false;
   const stream = new ReadableStream({
     pull(controller) {
@@ -224,5 +243,5 @@ function served(body, end = body.length) {
       sent = true;
     },
   });
-  return new Response(stream, { headers: { "x-sseor-stream": "stream-of-this-test-0123" } });
+  return new Response(stream, { headers });
 }
