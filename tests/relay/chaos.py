@@ -144,9 +144,11 @@ class Chaos:
     async def _look(self, client: httpx.AsyncClient, seen: Seen, dice: random.Random) -> None:
         while not seen.is_over:
             base, most = dice.choice(self._workers).base, dice.choice([1, 7, 40, 10_000])
+            before = seen.last
             with contextlib.suppress(httpx.HTTPError):
                 await self._read(client, f"{base}/streams/{seen.stream}", seen, most)
-            await asyncio.sleep(dice.uniform(0.0, 0.1))
+            if seen.last == before:  # else at once: the next worker may not have read as far
+                await asyncio.sleep(dice.uniform(0.0, 0.2))
 
     async def _read(self, client: httpx.AsyncClient, url: str, seen: Seen, most: int) -> None:
         """Process up to so many events of one connection."""

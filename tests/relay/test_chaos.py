@@ -14,7 +14,7 @@ from relay.redis_server import RedisServer, redis_program
 
 __all__ = ["redis_program"]
 
-SECONDS = float(os.environ.get("SSEOR_CHAOS_SECONDS", "12"))
+SECONDS = float(os.environ.get("SSEOR_CHAOS_SECONDS", "8"))
 SEED = int(os.environ.get("SSEOR_CHAOS_SEED", "0")) or time.time_ns() % 1_000_000
 LEASE = 1.0
 
