@@ -711,12 +711,13 @@ class ErrorsSwallowed(Toy):
 
 
 class QuadraticData(Toy):
-    """Joins the data anew at each line."""
+    """Joins the data anew at each line, and looks at it."""
 
     def field(self, name: str, value: str) -> None:
         super().field(name, value)
-        if name == "data" and len(self.data) > 1:
+        if len(self.data) > 1:
             self.data = ["\n".join(self.data)]
+            assert self.data[0].encode()
 
 
 class Quadratic(Toy):
