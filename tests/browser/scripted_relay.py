@@ -54,6 +54,12 @@ def words(text: str) -> list[dict[str, str]]:
     ]
 
 
+CODE = (
+    "Read it event by event:\n\n```python\nwith client.stream(model=model, messages=messages) as stream:\n"
+    "    for event in stream:  # typed events, each as soon as it has come, and nothing is lost on the way\n"
+    "        print(event)\n```\nThe ``` in a line is none, and <b>this</b> is text.\n```\nunfinished"
+)
+
 THOUGHTS = [
     {"type": "reasoning", "text": f"{word} "}
     for word in ["One", "paragraph,", "plain", "words;", "say", "what", "a", "client", "sees."]
@@ -69,6 +75,7 @@ PAGE_SCENARIOS: dict[str, dict[str, Any]] = {
             DONE,
         ]
     },
+    "code": {"records": [*words(CODE), DONE]},
     "wait": {"records": [], "hold": True},
     "think": {"records": THOUGHTS, "hold": True},
     "slow": {"records": words(EXPLANATION)[:12], "hold": True},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser.chromium import chromium
-from browser.scripted_relay import EXPLANATION, HOSTILE, ScriptedRelay
+from browser.scripted_relay import CODE, EXPLANATION, HOSTILE, ScriptedRelay
 from playwright.sync_api import Browser, Page, expect
 
 from sseor.testing import LoopbackServer
@@ -211,6 +211,23 @@ def test_hostile_text_is_shown_letter_by_letter(page: Page) -> None:
     assert page.title() == "sseor chat"
 
 
+def test_code_stands_apart(page: Page) -> None:
+    """Fenced code is in a fixed width and scrolls by itself, also while it is unfinished; copied is what was sent."""
+    ask(page, "code")
+    answer = page.locator(".answered")
+    expect(answer.locator(".facts")).to_be_visible()
+    said, code, prose, unfinished = (piece.strip("\n") for piece in re.split(r"```(?:python)?\n", CODE))
+    assert answer.locator(".words code").all_text_contents() == [code, unfinished]
+    assert answer.locator(".words").text_content() == said + code + prose + unfinished
+    answer.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("() => navigator.clipboard.readText()") == CODE
+    ask(page, CODE)
+    expect(page.locator(".asked .words code").last).to_have_text("unfinished")
+    page.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]
+    assert page.evaluate("() => conversation.scrollWidth <= conversation.clientWidth")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pictures_of_the_page(chromium: Browser, origin: str, tmp_path: Path, size: str, scheme: str) -> None:
@@ -226,7 +243,12 @@ def test_pictures_of_the_page(chromium: Browser, origin: str, tmp_path: Path, si
     expect(page.locator("#demo")).to_be_visible()
     pictures = ["welcome"]
     page.screenshot(path=folder / f"{size}-{scheme}-welcome.png")
-    for question, sign in (("explain", ".facts"), ("down", ".notice"), ("think", ".reasoning:visible")):
+    for question, sign in (
+        ("code", ".facts"),
+        ("explain", ".facts"),
+        ("down", ".notice"),
+        ("think", ".reasoning:visible"),
+    ):
         ask(page, question)
         expect(page.locator(sign).last).to_be_visible()
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), question

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { attach, showText, startStream } from "./sseor.js";
+import { attach, startStream } from "./sseor.js";
 
 /** @typedef {import("./sseor.js").RelayStream} RelayStream */
 /** @typedef {import("./sseor.js").Answer} Answer */
@@ -33,6 +33,8 @@ const FAILURES = new Map([
   ["not_found", "The answer is no longer kept."],
   ["gone", "The answer is no longer kept."],
 ]);
+
+const FENCE = /\n{0,2}^ {0,3}```.*(?:\n|$)\n?/gm; // the line before code, and the one after it, with a blank line beyond
 
 const FINISHES = new Map([
   ["length", "The answer reached its length limit and is not whole."],
@@ -71,7 +73,8 @@ class AnswerView {
   #clock = setInterval(() => this.#showPhase(), 500);
   #phase = "Waiting for the first word";
   #isReconnecting = false;
-  #showWords = showText(this.#part("words", HTMLElement));
+  #showWords = showWords(this.#part("words", HTMLElement));
+  #text = "";
   #isFromStart;
 
   /** @param {boolean} isFromStart whether the question was asked just now, so that waiting can be measured */
@@ -91,7 +94,8 @@ class AnswerView {
     const thoughts = this.#part("thoughts", HTMLElement);
     if (thoughts.textContent !== answer.reasoning) thoughts.textContent = answer.reasoning;
     this.#part("reasoning", HTMLDetailsElement).hidden = answer.reasoning === "";
-    this.#showWords(answer);
+    this.#text = answer.text;
+    this.#showWords(answer.text);
     const phase = answer.text !== "" ? "Answering" : answer.reasoning !== "" ? "Thinking" : this.#phase;
     if (phase !== this.#phase) announce(phase);
     this.#phase = phase;
@@ -164,7 +168,7 @@ class AnswerView {
   }
 
   async #copy() {
-    await navigator.clipboard.writeText(this.#part("words", HTMLElement).textContent ?? "");
+    await navigator.clipboard.writeText(this.#text);
     announce("Copied");
   }
 
@@ -249,7 +253,7 @@ function noticeOf(ending) {
 /** @param {string} text */
 function showQuestion(text) {
   const turn = clone("question-turn");
-  part(turn, "words", HTMLElement).textContent = text;
+  showWords(part(turn, "words", HTMLElement))(text);
   ui.turns.append(turn);
   ui.welcome.hidden = true;
 }
@@ -258,8 +262,51 @@ function showQuestion(text) {
 function showOldAnswer(text) {
   const turn = clone("answer-turn");
   part(turn, "waiting", HTMLElement).hidden = true;
-  part(turn, "words", HTMLElement).textContent = text;
+  showWords(part(turn, "words", HTMLElement))(text);
   ui.turns.append(turn);
+}
+
+/**
+ * Return what shows text in `element` as it grows: fenced code apart from the rest, all of it in text nodes, of which only
+ * the last changes.
+ *
+ * @param {HTMLElement} element
+ * @returns {(text: string) => void}
+ */
+function showWords(element) {
+  /** @type {Text[]} */
+  const nodes = []; // prose and code in turn, the first is prose
+  /** @param {string} text */
+  const show = (text) => {
+    const pieces = text.split(FENCE);
+    pieces.forEach((piece, index) => {
+      const node = (nodes[index] ??= addText(element, index % 2 === 1));
+      if (!piece.startsWith(node.data)) node.data = piece;
+      else if (piece !== node.data) node.appendData(piece.slice(node.data.length));
+    });
+    if (pieces.length < nodes.length) {
+      nodes.length = 0; // the answer begins anew
+      element.replaceChildren();
+      show(text);
+    }
+  };
+  return show;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {boolean} isCode
+ */
+function addText(element, isCode) {
+  const node = document.createTextNode("");
+  if (isCode) {
+    const code = document.createElement("code");
+    code.append(node);
+    element.append(code);
+  } else {
+    element.append(node);
+  }
+  return node;
 }
 
 /** @param {boolean} isBusy */
