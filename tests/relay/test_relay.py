@@ -152,6 +152,33 @@ async def test_what_is_refused() -> None:
     assert await refused(relay.attach(stream, owner="ann")) == "draining"
 
 
+async def test_what_is_no_id_reaches_no_log() -> None:
+    """A log is asked only for IDs of the fixed alphabet, so that nothing else becomes a part of its keys."""
+    asked: list[str] = []
+
+    class Noting(MemoryLog):
+        async def owner(self, stream: str) -> str | None:
+            asked.append(stream)
+            return await super().owner(stream)
+
+    relay = Relay(log=Noting())
+    for wrong in (
+        "",
+        "short",
+        "A" * 21,
+        "A" * 65,
+        "A" * 31 + "\n",
+        "A" * 30 + "{}",
+        "\u0661" * 30,
+        "../" * 10,
+    ):
+        assert await refused(relay.attach(wrong)) == "not_found"
+        assert await refused(relay.stop(wrong, owner=None)) == "not_found"
+    assert asked == []
+    await refused(relay.attach("A" * 22))
+    assert asked == ["A" * 22]
+
+
 async def test_a_stream_that_vanishes_between_two_looks() -> None:
     """A log that expires it in that moment makes it unknown."""
 

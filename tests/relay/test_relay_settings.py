@@ -66,6 +66,13 @@ def test_the_files_of_the_browser_have_their_types() -> None:
     assert all("script-src 'self'" in file.headers["Content-Security-Policy"] for file in files.values())
 
 
+def test_the_policy_is_the_one_of_the_documentation() -> None:
+    """Word for word, on every file."""
+    told = " ".join(PAGE[PAGE.index("Content-Security-Policy: ") :].partition("`")[0].split())
+    policies = {file.headers["Content-Security-Policy"] for file in browser_files().values()}
+    assert policies == {told.removeprefix("Content-Security-Policy: ")}
+
+
 def test_the_page_holds_nothing_that_its_policy_forbids() -> None:
     """Scripts and styles are files, and each that the page names is served."""
     files = browser_files()
