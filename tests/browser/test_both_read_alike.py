@@ -80,7 +80,7 @@ class Bodies:
             name=(0.5, lambda: self._pick(["f", "g", ""])), arguments=(0.7, lambda: self._pick(pieces))
         )
         outer = self._some(
-            index=(0.8, lambda: self._pick([0, 0, 1, 2, None])),
+            index=(0.8, lambda: self._pick([0, 0, 1, 2, "1", None])),
             id=(0.5, lambda: self._pick(["A", "B", "C", "", None])),
         )
         return {**outer, "function": inner} if self._chance.random() < 0.85 else {**outer, **inner}
@@ -97,7 +97,7 @@ class Bodies:
 
     def _choice(self) -> dict[str, Any]:
         return self._some(
-            index=(0.8, lambda: self._pick([0, 0, 0, 0, None, 1, "x", -1])),
+            index=(0.8, lambda: self._pick([0, 0, 0, "0", None, 1, "1", "x", -1])),
             delta=(0.9, self._delta),
             finish_reason=(0.15, lambda: self._pick(FINISHES)),
             usage=(0.03, lambda: {"total_tokens": 4}),

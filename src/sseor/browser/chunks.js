@@ -146,3 +146,12 @@ export function isEmpty(value) {
   if (value === null || value === undefined || value === "") return true;
   return typeof value === "object" && Object.keys(value).length === 0;
 }
+
+/**
+ * @param {unknown} value
+ * @returns {number | null} an index as servers write it, 0 or "0"; null for anything else
+ */
+export function asIndex(value) {
+  if (typeof value === "string" && /^[0-9]{1,9}$/.test(value)) return Number(value);
+  return typeof value === "number" && Number.isInteger(value) ? value : null;
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isEmpty, isObject, word } from "./chunks.js";
+import { asIndex, isEmpty, isObject, word } from "./chunks.js";
 
 /** @typedef {{ [name: string]: any }} Json */
 /** @typedef {{ raw: Json, index: number }} Placed a choice with its index */
@@ -74,13 +74,14 @@ export function reasoningOf(delta) {
 export function choicesOf(chunk) {
   const sent = Array.isArray(chunk.choices) ? chunk.choices : [];
   return sent
-    .map((raw, place) => ({ raw, index: isChoiceIndex(raw?.index) ? raw.index : place }))
+    .map((raw, place) => ({ raw, index: choiceIndex(raw?.index) ?? place }))
     .filter(({ raw }) => isObject(raw));
 }
 
-/** @param {unknown} index */
-function isChoiceIndex(index) {
-  return Number.isInteger(index) && Number(index) >= 0 && Number(index) < MAX_CHOICES;
+/** @param {unknown} sent */
+function choiceIndex(sent) {
+  const index = asIndex(sent);
+  return index !== null && index >= 0 && index < MAX_CHOICES ? index : null;
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isObject, parseJson, word } from "./chunks.js";
+import { asIndex, isObject, parseJson, word } from "./chunks.js";
 import { GrowingText } from "./text.js";
 
 /** @typedef {{ [name: string]: any }} Json */
@@ -88,9 +88,10 @@ export class ToolCalls {
     const { name, arguments: sent } = isObject(fragment.function) ? fragment.function : fragment;
     const given = argumentsOf(sent);
     const id = word(fragment.id);
-    const call = this.#find(id, fragment.index, word(name) !== null && given !== "");
+    const index = asIndex(fragment.index);
+    const call = this.#find(id, index, word(name) !== null && given !== "");
     this.#last = call;
-    if (Number.isInteger(fragment.index)) this.#byIndex.set(fragment.index, call);
+    if (index !== null) this.#byIndex.set(index, call);
     if (id !== null) this.#byId.set(id, call);
     const newId = call.id === "" ? (id ?? "") : "";
     call.id += newId;
@@ -117,18 +118,17 @@ export class ToolCalls {
    * An id names a call, an index the call that last used it; a fragment with neither continues the last one.
    *
    * @param {string | null} id
-   * @param {unknown} index
+   * @param {number | null} index
    * @param {boolean} mayBegin
    */
   #find(id, index, mayBegin) {
     const known = id === null ? undefined : this.#byId.get(id);
     if (known !== undefined) return known;
-    const isPlaced = Number.isInteger(index);
-    const candidate = isPlaced ? this.#byIndex.get(/** @type {number} */ (index)) : this.#last;
+    const candidate = index === null ? this.#last : this.#byIndex.get(index);
     // Another id at the same index is another call, which servers do that send the index 0 always.
-    const continues = id === null ? !(mayBegin && candidate?.isOver) : isPlaced && candidate?.id === "";
+    const continues = id === null ? !(mayBegin && candidate?.isOver) : index !== null && candidate?.id === "";
     if (candidate !== undefined && continues) return candidate;
-    return this.#begin(isPlaced && !this.#calls.has(/** @type {number} */ (index)) ? Number(index) : this.#freeIndex);
+    return this.#begin(index === null || this.#calls.has(index) ? this.#freeIndex : index);
   }
 
   /** @param {number} index */
