@@ -250,5 +250,5 @@ def tables(scale: float) -> Iterator[Table]:
         columns,
         [row for row in rows_of(many, assembled=True) if not row.name.startswith("openai")],
         base,
-        max(1, round(2 * scale)),
+        1,
     )

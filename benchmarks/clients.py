@@ -96,7 +96,7 @@ def first_text(base_url: str, scale: float) -> Table:
         {"first": "ms"},
         rows,
         f"{FLOOR} (asyncio)",
-        max(1, round(2 * scale)),
+        1,
     )
 
 
