@@ -52,6 +52,12 @@ def test_all_keys_of_a_shard_share_a_slot() -> None:
     assert one.worker != many.worker
 
 
+def test_patience_goes_with_the_lease() -> None:
+    """A third of it, so that a writer may ask several times; not so little that a busy machine seems dead."""
+    assert place(lease=30.0).patience == 10.0
+    assert place(lease=0.5).patience == 1.0
+
+
 @pytest.mark.parametrize(
     "wrong", [{"lease": 0}, {"keep": 0}, {"live": 1.0}, {"shards": 0}, {"prefix": "a{b"}, {"prefix": "a}b"}]
 )

@@ -77,6 +77,7 @@ def reader_of(log: RedisLog) -> Any:
 
 async def stalled(log: RedisLog) -> None:
     """Stop the reading of a log, as if its process were stopped."""
+    log._shards[0]._reader.close()
     task = log._shards[0]._tasks[0]
     task.cancel()
     await asyncio.wait([task])
@@ -85,6 +86,7 @@ async def stalled(log: RedisLog) -> None:
 def revived(log: RedisLog) -> None:
     """Let it go on."""
     shard = log._shards[0]
+    shard._reader._is_closed = False
     shard._tasks[0] = asyncio.create_task(shard._reader.run())
 
 

@@ -61,11 +61,11 @@ async def test_a_stale_writer_of_a_silent_source_is_told(logs: Logs) -> None:
 
 async def test_a_lease_outlasts_silence(logs: Logs) -> None:
     """A source that says nothing for several leases is not taken for dead."""
-    one, other = logs(lease=0.6), logs(lease=0.6)
+    one, other = logs(lease=1.5), logs(lease=1.5)
     writer = await one.open("a", "ann", nothing)
     await writer.append([text("a")])
     tail = await followed(other, "a")
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(4.0)
     assert not tail.ended
     await writer.end(DONE)
     assert [record["type"] for _, record in await read(tail)] == ["text", "done"]
@@ -128,12 +128,12 @@ async def test_a_redis_that_restarts_empty(own_logs: Logs, kept: int) -> None:
 
 async def test_a_redis_that_is_emptied_while_a_source_is_silent(own_logs: Logs) -> None:
     """The renewal finds it out, in time for others not to take the stream for lost."""
-    one, other = own_logs(lease=1.5), own_logs(lease=1.5)
+    one, other = own_logs(lease=2.5), own_logs(lease=2.5)
     writer = await one.open("a", "ann", nothing)
     await writer.append([text("a")])
     tail = await followed(other, "a")
     await own_logs.ask("FLUSHALL")
-    await asyncio.sleep(4.0)
+    await asyncio.sleep(5.0)
     assert not tail.ended
     assert await other.unwatched("a") == 0
     assert payloads(await followed(own_logs(), "a")) == [text("a")]

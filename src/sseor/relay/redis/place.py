@@ -41,6 +41,11 @@ class Place:
         if set(self.prefix) & set("{}"):
             raise ConfigError("braces in the prefix would hide the hash tag from a cluster")
 
+    @property
+    def patience(self) -> float:
+        """Return for how long an answer of Redis is waited for."""
+        return max(1.0, self.lease / 3)
+
     def shard(self, stream: str) -> int:
         """Return the shard of a stream: all keys of a shard share a hash tag, and so a slot of a cluster."""
         return zlib.crc32(stream.encode()) % self.shards

@@ -170,7 +170,7 @@ class Reader:
                 positions.append(position)
         self._is_waiting = True
         try:
-            async with asyncio.timeout(BLOCK + self._place.lease / 3):
+            async with asyncio.timeout(BLOCK + self._place.patience):
                 found = await self._ask(keys, packed_keys, positions)
         finally:
             self._is_waiting = False

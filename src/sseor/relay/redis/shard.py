@@ -31,7 +31,7 @@ class Shard:
     def __init__(self, client: Client, place: Place, number: int) -> None:
         self._place = place
         self._number = number
-        self._commands = Commands(client, place.lease / 3)
+        self._commands = Commands(client, place.patience)
         self._writers: dict[str, RedisWriter] = {}
         wake_key = place.wake_key(number, place.worker)
         self._reader = Reader(client, self._commands, place, wake_key, self._cancel_here)
