@@ -44,9 +44,12 @@ TOKEN = CHUNKED_HEAD + chunked(LOW)
 
 
 def prompt(seen: Seen) -> bool:
-    """Tell whether what expired was noticed in time."""
-    expired = [item.cause for item in seen.of(sseor.Retrying)] or [seen.error]
-    return all(getattr(error, "waited", 0.0) < LIMIT + LATE for error in expired)
+    """Tell whether the head came in time, and what expired after it was noticed in time."""
+    expired: list[Any] = [item.cause for item in seen.of(sseor.Retrying)] or [seen.error]
+    return all(
+        getattr(error, "waited", 0.0) < LIMIT + LATE and getattr(error, "phase", "") != "headers"
+        for error in expired
+    )
 
 
 def stalled(error: object, timer: str, phase: str) -> StallError:
