@@ -82,6 +82,14 @@ def test_the_caps_hold_before_an_instruction_is_tried() -> None:
     assert len(stage.requests) == 2
 
 
+def test_max_attempts_bounds_retries_too() -> None:
+    """Before the first token as after it, no more requests are sent than that."""
+    settings = resuming(retries=RetryPolicy(base=0, attempts=9, max_attempts=2))
+    stage = play(OK, lost(), OK, lost(), settings=settings)
+    assert isinstance(stage.error, ConnectionLostError)
+    assert len(stage.requests) == 2
+
+
 def test_one_attempt_means_one_request() -> None:
     """A policy of one attempt resumes nothing."""
     stage = play(OK, delta(FIRST), lost(), settings=resuming(retries=RetryPolicy(attempts=1)))
