@@ -353,7 +353,7 @@ async def test_a_client_that_takes_nothing_is_let_go() -> None:
             slow.sending = stuck
             source.give(Text("b"))
             with anyio.fail_after(5):
-                while app._relay._viewers_of[""] > 1:
+                while app._relay._viewers.of("") > 1:
                     await anyio.sleep(0.01)
         assert not slow.ended
         source.end()

@@ -1,4 +1,4 @@
-"""`sseor.relay.relay` and `.viewer`: streams begun, looked at, stopped and forwarded, without HTTP."""
+"""`sseor.relay.relay`, `.viewer` and `.viewers`: streams begun, looked at, stopped and forwarded, without HTTP."""
 
 from __future__ import annotations
 

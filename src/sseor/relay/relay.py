@@ -5,16 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import math
 import re
 import secrets
-import weakref
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
 
 from sseor.errors import ConfigError
 from sseor.relay import records
@@ -29,6 +25,7 @@ from sseor.relay.refusal import RefusedError
 from sseor.relay.run import Run
 from sseor.relay.smoothing import Boundary, Smoothing
 from sseor.relay.viewer import Viewer
+from sseor.relay.viewers import Viewers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Mapping
@@ -45,9 +42,6 @@ __all__ = ["Relay"]
 
 STREAM_ID = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)
 EVENT_ID = re.compile(r"([a-z0-9]{1,16})\.(0|[1-9][0-9]{0,14})", re.ASCII)
-AT_ONCE = 64
-"""Streams that beat before others get their turn."""
-
 FAREWELL = 2.0
 """Seconds that viewers have for the terminal record when the relay closes."""
 
@@ -79,15 +73,10 @@ class Relay:
         self.limits = limits or Limits()
         self._log: Log = MemoryLog() if log is None else log
         self._smoothing = Smoothing(smoothing) if isinstance(smoothing, str) else smoothing
-        self._heartbeat = heartbeat
         self._grace = grace
-        self._send_timeout = send_timeout
         self._secret = secrets.token_bytes(32) if secret is None else secret
         self._runs: set[Run] = set()
-        self._viewers: weakref.WeakSet[Viewer] = weakref.WeakSet()  # one that is dropped leaves
-        self._viewers_of: Counter[str] = Counter()
-        self._quiet: dict[Tail, tuple[int, int]] = {}  # the last number seen, and for how many looks
-        self._looking = False
+        self._viewers = Viewers(self.limits, heartbeat=heartbeat, send_timeout=send_timeout)
         self._closing = False
 
     def new_id(self, owner: str = "", key: str | None = None) -> str:
@@ -107,12 +96,7 @@ class Relay:
         own = sum(run.owner == owner for run in self._runs) if owner else 0
         if len(self._runs) >= limits.streams or own >= limits.owner_streams:
             raise RefusedError("too_many")
-        self._check_viewers(owner)
-
-    def _check_viewers(self, owner: str) -> None:
-        own = self._viewers_of[owner] if owner else 0
-        if len(self._viewers) >= self.limits.viewers or own >= self.limits.owner_viewers:
-            raise RefusedError("too_many")
+        self._viewers.check_room(owner)
 
     async def start(
         self, events: AsyncIterable[Relayed], *, owner: str = "", stream: str | None = None
@@ -147,7 +131,7 @@ class Relay:
         if self._closing:
             raise RefusedError("draining")
         await self._check_owner(stream, owner)
-        self._check_viewers(owner or "")
+        self._viewers.check_room(owner or "")
         tail = await self._follow(self._log, stream, generation, number)
         return self._view(self._log, tail, number, open_format(format, tail, question), owner or "")
 
@@ -203,7 +187,7 @@ class Relay:
         with anyio.move_on_after(FAREWELL):
             while self._runs or any(viewer.tail.ended for viewer in self._viewers):  # noqa: ASYNC110 (once)
                 await anyio.sleep(0.01)
-        for viewer in list(self._viewers):
+        for viewer in self._viewers:
             viewer.drop()
         await self._log.aclose()
 
@@ -268,51 +252,9 @@ class Relay:
         self, log: Log, tail: Tail, number: int, writing: Format, owner: str, own_run: Run | None = None
     ) -> Viewer:
         place = number if writing.resumes else tail.void
-        viewer = Viewer(tail, place, writing, self._left, log=log, owner=owner, run=own_run)
+        viewer = Viewer(tail, place, writing, self._viewers.left, log=log, owner=owner, run=own_run)
         self._viewers.add(viewer)
-        self._viewers_of[owner] += 1
-        if not self._looking:
-            self._looking = True
-            spawn(self._look_after_viewers)
         return viewer
-
-    def _left(self, viewer: Viewer) -> None:
-        viewer.log.unfollow(viewer.tail)
-        self._viewers.discard(viewer)
-        self._viewers_of[viewer.owner] -= 1
-        if not self._viewers_of[viewer.owner]:
-            del self._viewers_of[viewer.owner]
-        if viewer.run is not None:
-            viewer.run.stop()
-
-    async def _look_after_viewers(self) -> None:
-        """Send heartbeats and let go of those who take nothing, for all of them at once; ends with the last."""
-        step = min(self._heartbeat, self._send_timeout) / 3
-        try:
-            while self._viewers:
-                await anyio.sleep(step)
-                self._let_go_of_slow()
-                await self._beat(round(self._heartbeat / step) - 1)
-        finally:
-            self._looking = False
-
-    def _let_go_of_slow(self) -> None:
-        limit = anyio.current_time() - self._send_timeout
-        for viewer in [one for one in self._viewers if (one.sending_since or math.inf) < limit]:
-            viewer.drop()
-
-    async def _beat(self, looks: int) -> None:
-        """Beat in each stream that has been quiet for so many looks, a number of them at a time."""
-        before, self._quiet = self._quiet, {}
-        for number, tail in enumerate({viewer.tail for viewer in self._viewers}):
-            last, quiet = before.get(tail, (-1, 0))
-            quiet = quiet + 1 if last == tail.last else 0
-            if quiet >= looks:
-                tail.beat()
-                quiet = 0
-            self._quiet[tail] = (tail.last, quiet)
-            if number % AT_ONCE == AT_ONCE - 1:
-                await anyio.lowlevel.checkpoint()
 
 
 def _place(after: str) -> tuple[str | None, int]:
