@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["sseor.wire"]):
-    from sseor.wire import Comment, Decoder, Event, EventTooLargeError, encode
+    from sseor.wire import Comment, Decoder, Event, EventTooLargeError, Unfinished, encode
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -39,8 +39,8 @@ def check(fuzzed: bytes) -> None:
     assert items == expected.items
     assert decoder.last_event_id == expected.last_event_id
     assert decoder.reconnection_time == expected.reconnection_time
-    assert (left or (None, b"")) == (expected.unfinished_event, expected.unfinished_line)
-    assert (left is not None) == expected.left_something
+    unfinished = Unfinished(expected.unfinished_event, expected.unfinished_line)
+    assert left == (unfinished if expected.left_something else None)
 
     assert limited(reads, limit) == limited([stream], limit)
     for item in items:

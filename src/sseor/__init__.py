@@ -7,11 +7,13 @@ No silent truncation, no endless wait, no lost token. The public names are loade
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from ._version import __version__ as __version__
 
+TYPE_CHECKING = False  # importing it from `typing` would treble what `sseor.wire` costs to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import errors as errors
     from .chat import Accumulator as Accumulator
     from .chat import Annotation as Annotation

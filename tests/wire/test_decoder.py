@@ -91,8 +91,8 @@ def test_any_split_of_anything_is_what_the_reference_says(drawn: tuple[bytes, li
     assert items == expected.items
     assert decoder.last_event_id == expected.last_event_id
     assert decoder.reconnection_time == expected.reconnection_time
-    assert (left is not None) == expected.left_something
-    assert (left or (None, b"")) == (expected.unfinished_event, expected.unfinished_line)
+    unfinished = Unfinished(expected.unfinished_event, expected.unfinished_line)
+    assert left == (unfinished if expected.left_something else None)
 
 
 @given(split_streams(), st.integers(1, 24))
@@ -325,6 +325,15 @@ def test_the_error_is_a_value() -> None:
         "an event is larger than the limit of 5 bytes",
     )
     assert isinstance(error, ValueError)
+
+
+def test_what_is_unfinished_is_a_value() -> None:
+    """Equal when event and line are, usable as a key, readable, and copied whole."""
+    left = Unfinished(Event("x"), b"data")
+    assert left == Unfinished(Event("x"), b"data") == copy.copy(left)
+    assert left not in (Unfinished(None, b"data"), Unfinished(Event("x"), b""), (Event("x"), b"data"))
+    assert {left: 1}[Unfinished(Event("x"), b"data")] == 1
+    assert repr(left) == "Unfinished(event=Event('x'), line=b'data')"
 
 
 def test_comments_for_ever_do_not_grow() -> None:

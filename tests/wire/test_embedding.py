@@ -35,3 +35,16 @@ def test_a_copy_of_the_folder_works_alone(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_importing_it_costs_next_to_nothing() -> None:
+    """Neither `typing` nor `re`, which take longer than all of it, nor anything that is built on them."""
+    source = Path(sseor.wire.__file__).parents[2]
+    program = (
+        f"import sys; sys.path.insert(0, {str(source)!r}); before = set(sys.modules); import sseor.wire; "
+        "print(*{name for name in set(sys.modules) - before if not name.startswith('sseor')})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not set(done.stdout.split()) & {"collections", "dataclasses", "enum", "re", "typing"}

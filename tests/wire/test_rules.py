@@ -162,7 +162,7 @@ def by_decoder(wire: ModuleType, reads: Iterable[bytes]) -> Any:
     decoder = wire.Decoder()
     items = [known(item) for data in reads for item in decoder.feed(data)]
     left = decoder.end()
-    event, line = left or (None, b"")
+    event, line = (left.event, left.line) if left is not None else (None, b"")
     return items, decoder.last_event_id, decoder.reconnection_time, (known(event), line), left is not None
 
 

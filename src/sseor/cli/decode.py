@@ -127,8 +127,8 @@ class _Lines:
     def of_unfinished(self, unfinished: Unfinished) -> Iterator[str]:
         """Yield the line of what the end cut off; among chunks it has none."""
         if not self._chunks:
-            event, line = unfinished
-            left = {"event": event and _fields(event), "line": line.decode("utf-8", "replace")}
+            event, line = unfinished.event, unfinished.line.decode("utf-8", "replace")
+            left = {"event": event and _fields(event), "line": line}
             yield self._line({"unfinished": left})
 
     def _chunk(self, data: str) -> str:

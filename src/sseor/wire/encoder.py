@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from .events import Comment, Event
-
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def encode(item: Event | Comment) -> bytes:
@@ -36,4 +32,5 @@ def _line(name: str, value: str) -> bytes:
 
 
 def _lines(name: bytes, value: bytes) -> bytes:
-    return b"".join(name + b": " + line + b"\n" for line in _LINE_END.split(value))
+    lines = value.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return b"".join(name + b": " + line + b"\n" for line in lines)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-_Text: TypeAlias = str | bytes | bytearray | memoryview
+_Text = str | bytes | bytearray | memoryview
 
 _SHOWN = 80  # characters of a long text that a repr shows
 
