@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from .chat import tool_result as tool_result
     from .client.asynchronous import AsyncClient as AsyncClient
     from .client.asynchronous import AsyncStream as AsyncStream
-    from .client.asynchronous import atext as atext
     from .client.saving import load as load
     from .client.saving import save as save
     from .client.sync import Client as Client
     from .client.sync import Stream as Stream
-    from .client.sync import text as text
+    from .client.text import atext as atext
+    from .client.text import text as text
     from .errors import SseorError as SseorError
     from .metrics import MetricsLog as MetricsLog
     from .stream import RetryPolicy as RetryPolicy
@@ -67,9 +67,10 @@ _HOMES = {
         "StreamEvent", "Text", "Timeline", "ToolCall", "ToolCallDelta", "ToolCallDone", "Usage", "UsageReport",
         "Verdict", "tool_result",
     ),
-    "client.asynchronous": ("AsyncClient", "AsyncStream", "atext"),
+    "client.asynchronous": ("AsyncClient", "AsyncStream"),
     "client.saving": ("load", "save"),
-    "client.sync": ("Client", "Stream", "text"),
+    "client.sync": ("Client", "Stream"),
+    "client.text": ("atext", "text"),
     "errors": ("SseorError",),
     "metrics": ("MetricsLog",),
     "stream": ("RetryPolicy", "Settlement", "Timeouts"),

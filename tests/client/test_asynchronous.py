@@ -1,4 +1,4 @@
-"""Streams for asyncio and trio: letting go, misuse, one-liners."""
+"""Streams for asyncio and trio: letting go and misuse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shells import KEY, PROMPT
 
 import sseor
 from sseor.client.asynchronous import AsyncClient, AsyncStream
-from sseor.errors import CutShortError, EndedEarlyError, MisuseError
+from sseor.errors import CutShortError, MisuseError
 from sseor.testing import Cut, LoopbackServer, Role, Say, Silence, answer, play
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing_open")]
@@ -205,38 +205,6 @@ def test_complete_returns_the_whole_answer(backend: str) -> None:
         assert completion.verdict.not_streamed
 
     with LoopbackServer() as server:
-        anyio.run(main, backend=backend)
-
-
-def test_one_line_of_text(backend: str) -> None:
-    """`sseor.atext` needs no client, closes by itself and keeps the completion."""
-
-    async def main() -> None:
-        stream = sseor.atext("m", "Hello", base_url=server.base_url)
-        assert stream.completion.text == ""
-        assert "".join([text async for text in stream]) == "Low water"
-        assert stream.completion.usage is not None
-        assert server.wait_idle(5)
-        async with sseor.atext("m", "Hello", base_url=server.base_url) as again:
-            assert await anext(again) == "Low"
-        assert server.wait_idle(5)
-
-    with LoopbackServer(play(*answer("Low", " water"))) as server:
-        anyio.run(main, backend=backend)
-
-
-def test_one_line_of_text_raises_when_cut(backend: str) -> None:
-    """A cut answer is an error, and the connection is let go."""
-
-    async def main() -> None:
-        with pytest.raises(EndedEarlyError) as caught:
-            async for _ in sseor.atext("m", "Hello", base_url=server.base_url):
-                pass
-        assert caught.value.partial is not None
-        assert caught.value.partial.text == "Low"
-        assert server.wait_idle(5)
-
-    with LoopbackServer(play(Role(), Say("Low"))) as server:
         anyio.run(main, backend=backend)
 
 

@@ -1,4 +1,4 @@
-"""Streams for threads: letting go, misuse, one-liners."""
+"""Streams for threads: letting go and misuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shells import KEY, PROMPT
 
 import sseor
 from sseor.client.sync import Client, Stream
-from sseor.errors import CutShortError, EndedEarlyError, MisuseError, SseorError
+from sseor.errors import CutShortError, MisuseError, SseorError
 from sseor.testing import Cut, Exchange, LoopbackServer, Role, Say, Silence, answer, play
 from sseor.testing.shapes import data_event
 
@@ -201,47 +201,6 @@ def test_complete_returns_the_whole_answer() -> None:
     assert completion.finish_reason == "stop"
     assert completion.verdict is not None
     assert completion.verdict.not_streamed
-
-
-def test_one_line_of_text() -> None:
-    """`sseor.text` needs no client, closes by itself and keeps the completion."""
-    with LoopbackServer(play(*answer("Low", " water"))) as server:
-        stream = sseor.text("m", "Hello", base_url=server.base_url)
-        assert stream.completion.text == ""
-        assert "".join(stream) == "Low water"
-        assert list(stream) == []
-        assert stream.completion.usage is not None
-        assert server.wait_idle(5)
-        assert server.requests[0].json()["messages"] == PROMPT
-
-
-def test_one_line_of_text_takes_messages_and_parameters() -> None:
-    """Messages and parameters are passed on; a wrong one raises at once."""
-    with LoopbackServer(play(*answer("Low"))) as server:
-        messages = [{"role": "system", "content": "Be brief."}, *PROMPT]
-        assert "".join(sseor.text("m", messages, base_url=server.base_url, temperature=0)) == "Low"
-        assert server.requests[0].json()["messages"] == messages
-        with pytest.raises(sseor.errors.ConfigError):
-            sseor.text("m", messages, base_url=server.base_url, temprature=0)  # type: ignore[call-arg]
-
-
-def test_one_line_of_text_raises_when_cut() -> None:
-    """A cut answer is an error, and the connection is let go."""
-    with LoopbackServer(play(Role(), Say("Low"))) as server:
-        with pytest.raises(EndedEarlyError) as caught:
-            list(sseor.text("m", "Hello", base_url=server.base_url))
-        assert server.wait_idle(5)
-    assert caught.value.partial is not None
-    assert caught.value.partial.text == "Low"
-
-
-def test_one_line_of_text_closes_when_dropped() -> None:
-    """Broken out of and dropped, it lets go without a word: there was nothing to close by hand."""
-    with LoopbackServer(LASTING) as server:
-        for _ in sseor.text("m", "Hello", base_url=server.base_url):
-            break
-        gc.collect()
-        assert server.wait_idle(5)
 
 
 def test_an_earlier_interrupt_keeps_the_partial_readable() -> None:

@@ -21,22 +21,19 @@ from sseor.stream import (
     Open,
     Pause,
     Read,
-    RetryPolicy,
     Save,
     Script,
     Settlement,
-    Timeouts,
 )
 from sseor.stream.settling import PATIENCE, Settling
 
 from .async_exchange import AsyncExchange
-from .endpoint import OPENROUTER
 from .errands import arun_errand
 from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
 from .saving import Path
-from .settings import Configured, messages_of
+from .settings import Configured
 from .shell import OpenSaver, Shell, saver_for
 
 T = TypeVar("T")
@@ -269,70 +266,3 @@ class AsyncClient(Configured):
     async def aclose(self) -> None:
         """Close all connections, unless the HTTP client is the caller's."""
         await self._link.aclose()
-
-
-class AsyncTextStream:
-    """The text of one answer, with nothing to set up: iterate for its pieces, then look at `completion`.
-
-    Closes by itself at its end and when it fails; left early, `aclose` it or use it in an `async with` block.
-    """
-
-    def __init__(self, client: AsyncClient, stream: AsyncStream) -> None:
-        self._client = client
-        self._stream = stream
-        self._text = stream.text
-
-    @property
-    def completion(self) -> Completion:
-        """What has arrived so far."""
-        return self._stream.completion
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str:
-        try:
-            return await anext(self._text)
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Let go of the connection; what came stays in `completion`."""
-        await self._stream.aclose()
-        with anyio.CancelScope(shield=True):
-            await self._client.aclose()
-
-
-def atext(
-    model: str,
-    prompt: str | Sequence[Message],
-    *,
-    api_key: str | None = None,
-    base_url: str = OPENROUTER,
-    timeouts: Timeouts | None = None,
-    retries: RetryPolicy | None = None,
-    on_cut: OnCut = "raise",
-    continue_on_length: int = 0,
-    extra_body: Mapping[str, Any] | None = None,
-    **parameters: Unpack[ChatParameters],
-) -> AsyncTextStream:
-    """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
-    client = AsyncClient(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
-    stream = client.stream(
-        model=model,
-        messages=messages_of(prompt),
-        on_cut=on_cut,
-        continue_on_length=continue_on_length,
-        extra_body=extra_body,
-        **parameters,
-    )
-    return AsyncTextStream(client, stream)

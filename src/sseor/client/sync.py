@@ -18,22 +18,19 @@ from sseor.stream import (
     Open,
     Pause,
     Read,
-    RetryPolicy,
     Save,
     Script,
     Settlement,
-    Timeouts,
 )
 from sseor.stream.settling import PATIENCE, Settling
 
-from .endpoint import OPENROUTER
 from .errands import run_errand
 from .exchange import Exchange
 from .finish import Audience
 from .lenses import reasoning_of, text_of, tool_call_of
 from .link import Link
 from .saving import Path
-from .settings import Configured, messages_of
+from .settings import Configured
 from .shell import OpenSaver, Shell, saver_for
 
 T = TypeVar("T")
@@ -278,64 +275,3 @@ class Client(Configured):
     def close(self) -> None:
         """Close all connections, unless the HTTP client is the caller's."""
         self._link.close()
-
-
-class TextStream:
-    """The text of one answer, with nothing to set up: iterate for its pieces, then look at `completion`.
-
-    Closes by itself at the end, when it fails, and when it is dropped.
-    """
-
-    def __init__(self, client: Client, stream: Stream) -> None:
-        self._client = client
-        self._stream = stream
-        self._text = stream.text
-
-    @property
-    def completion(self) -> Completion:
-        """What has arrived so far."""
-        return self._stream.completion
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        try:
-            return next(self._text)
-        except BaseException:
-            self._client.close()
-            raise
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the connection; what came stays in `completion`."""
-        self._stream.close()
-        self._client.close()
-
-
-def text(
-    model: str,
-    prompt: str | Sequence[Message],
-    *,
-    api_key: str | None = None,
-    base_url: str = OPENROUTER,
-    timeouts: Timeouts | None = None,
-    retries: RetryPolicy | None = None,
-    on_cut: OnCut = "raise",
-    continue_on_length: int = 0,
-    extra_body: Mapping[str, Any] | None = None,
-    **parameters: Unpack[ChatParameters],
-) -> TextStream:
-    """Return the text of an answer to `prompt` (a string, or messages), piece by piece; raises if it was cut."""
-    client = Client(api_key=api_key, base_url=base_url, timeouts=timeouts, retries=retries)
-    stream = client.stream(
-        model=model,
-        messages=messages_of(prompt),
-        on_cut=on_cut,
-        continue_on_length=continue_on_length,
-        extra_body=extra_body,
-        **parameters,
-    )
-    return TextStream(client, stream)
