@@ -207,7 +207,7 @@ def test_ctrl_c_ends_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
     ("arguments", "told"),
     [
         (["/no/such/file"], "/no/such/file cannot be read: No such file"),
-        ([__file__], "test_record.py, line 1: this is no JSON"),
+        ([__file__], f"{Path(__file__).name}, line 1: this is no JSON"),
         ([__file__, "--speed", "0"], "--speed takes a number above 0, or inf"),
         ([__file__, "--speed", "nan"], "--speed takes a number above 0, or inf"),
     ],
