@@ -163,6 +163,31 @@ def test_workers_do_not_outlive_a_killed_parent(server: tuple[str, subprocess.Po
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
+def work_on() -> None:
+    """Work until told to end."""
+    time.sleep(600)
+
+
+def test_a_signal_that_another_thread_takes_ends_all_as_well() -> None:
+    """The kernel gives it to any thread that begins or ends in that moment, such as those of the demo's upstream."""
+    ended = threading.Event()
+
+    def take() -> None:
+        until(lambda: len(children(os.getpid())) == 1)
+        time.sleep(0.1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not ended.wait(60):  # else the test would hang
+            os.kill(children(os.getpid())[0], signal.SIGKILL)
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    began = time.monotonic()
+    run_workers(1, work_on)
+    ended.set()
+    taker.join()
+    assert time.monotonic() - began < 50
+
+
 def work_once(path: str) -> None:
     """Stay, if first; else leave a mark, and ask for the end once there are three."""
     with contextlib.suppress(FileExistsError):

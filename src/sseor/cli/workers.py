@@ -24,6 +24,9 @@ __all__ = ["run_workers"]
 PAUSE = 1.0
 """Seconds before a worker that has ended is replaced: one that cannot begin shall not keep the machine busy."""
 
+LOOK = 0.25
+"""Seconds between two looks for a signal: one that another thread took does not wake the one that waits."""
+
 GRACE = 15.0
 """Seconds that workers have to end their streams."""
 
@@ -42,7 +45,8 @@ def run_workers(count: int, work: Callable[..., None], *arguments: object) -> No
         with _terminated_like_interrupted():
             processes += [begin() for _ in range(count)]
             while True:
-                wait([process.sentinel for process in processes])
+                if not wait([process.sentinel for process in processes], LOOK):
+                    continue
                 time.sleep(PAUSE)
                 for number, process in enumerate(processes):
                     if process.exitcode is not None:
