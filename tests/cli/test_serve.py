@@ -140,12 +140,13 @@ def test_the_key_goes_upstream_and_nowhere_else() -> None:
     assert [request.json()["model"] for request in upstream.requests] == ["c/d", "a/b"]
 
 
-def test_ctrl_c_ends_the_streams_first() -> None:
-    """In this process: the command returns 0, the viewer is told, the provider is let go; in the demo too."""
+def test_ctrl_c_ends_the_streams_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process: the command returns 0, the viewer is told, the provider is let go; also without a log."""
     with LoopbackServer(play(Say("Low", " water"), Silence())) as upstream:
         code, seen = interrupted("-m", "a/b", "--base-url", upstream.base_url)
         assert (code, seen[-1]) == (0, {"type": "interrupted"})
         assert upstream.wait_idle(10)
+    monkeypatch.setenv("SSEOR_METRICS", "off")
     code, seen = interrupted("--demo", "--host", "0.0.0.0")
     assert (code, seen[-1]) == (0, {"type": "interrupted"})
 
