@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from browser.node_tools import missing
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+# Five seconds are soon over on a busy machine, where a page backs off before it reconnects.
+expect.set_options(timeout=30_000)
 
 FLAGS = (
     "--no-sandbox",

@@ -122,7 +122,7 @@ def test_a_network_that_comes_back_is_used_at_once(page: Page) -> None:
     came = page.evaluate("() => seen.records.length")
     assert 0 < came < len(RECORDS) - 1
     page.context.set_offline(False)
-    page.wait_for_function(f"() => seen.records.length === {len(RECORDS) - 1}", timeout=8000)
+    page.wait_for_function(f"() => seen.records.length === {len(RECORDS) - 1}", timeout=30_000)
     page.evaluate("() => stream.abort()")
 
 
