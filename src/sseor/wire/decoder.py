@@ -6,7 +6,7 @@ line, a read that is or ends one event, a read of events in a row, and the last 
 
 from __future__ import annotations
 
-from .events import Comment, Event, ReceivedComment, ReceivedEvent
+from .events import Comment, Event, ReceivedComment, ReceivedEvent, Unfinished
 from .lines import CR, LF, LineBuffer
 from .shapes import cut_headed, cut_row
 
@@ -30,32 +30,6 @@ class EventTooLargeError(ValueError):
 
     def __str__(self) -> str:
         return f"an event is larger than the limit of {self.limit} bytes"
-
-
-class Unfinished:
-    """What the end of the stream cut off, and the standard discards.
-
-    `event` is what a line end and a blank line would have dispatched, None if the block holds no data; `line`
-    is the line that lacks its end, empty if the cut fell between lines.
-    """
-
-    __slots__ = ("event", "line")
-    __match_args__ = ("event", "line")
-
-    def __init__(self, event: Event | None, line: bytes) -> None:
-        self.event = event
-        self.line = line
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Unfinished):
-            return NotImplemented
-        return (self.event, self.line) == (other.event, other.line)
-
-    def __hash__(self) -> int:
-        return hash((self.event, self.line))
-
-    def __repr__(self) -> str:
-        return f"Unfinished(event={self.event!r}, line={self.line!r})"
 
 
 class Decoder(LineBuffer):

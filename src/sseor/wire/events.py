@@ -1,4 +1,4 @@
-"""What an event stream holds: events and comments, as immutable values."""
+"""What an event stream holds: events and comments, as immutable values, and what its end cuts off."""
 
 from __future__ import annotations
 
@@ -109,6 +109,32 @@ class ReceivedComment(Comment):
 
     __slots__ = ()
     __init__ = object.__init__
+
+
+class Unfinished:
+    """What the end of the stream cut off, and the standard discards.
+
+    `event` is what a line end and a blank line would have dispatched, None if the block holds no data; `line`
+    is the line that lacks its end, empty if the cut fell between lines.
+    """
+
+    __slots__ = ("event", "line")
+    __match_args__ = ("event", "line")
+
+    def __init__(self, event: Event | None, line: bytes) -> None:
+        self.event = event
+        self.line = line
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Unfinished):
+            return NotImplemented
+        return (self.event, self.line) == (other.event, other.line)
+
+    def __hash__(self) -> int:
+        return hash((self.event, self.line))
+
+    def __repr__(self) -> str:
+        return f"Unfinished(event={self.event!r}, line={self.line!r})"
 
 
 def _utf8(text: _Text) -> bytes:
